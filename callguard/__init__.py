@@ -1,0 +1,3 @@
+"""callguard: honest call recording on Asterisk."""
+
+__version__ = "0.1.0"
