@@ -1,0 +1,171 @@
+"""What can happen on a call. Events are facts: the core decides what follows from them.
+
+``at`` is monotonic seconds; the core never reads a clock. An event that means nothing in the
+call's present state changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from callguard.consent.words import Meaning, Party, Plan
+
+
+class Fault(StrEnum):
+    """What failed. Every one of them ends in an unrecorded call that goes on."""
+
+    ASTERISK = "asterisk"  #: a request was refused, timed out, or the link was lost
+    LEDGER = "ledger"  #: the entry could not be made durable
+    PROMPT = "prompt"  #: a prompt could not be played
+    CAPTURE = "capture"  #: the recorder did not do what was ordered
+    SPOOL = "spool"  #: no room, or no memory-backed place, to capture into
+    CONTROLLER = "controller"  #: anything of ours that should not have happened
+
+
+class CaptureState(StrEnum):
+    """What the recorder does, as the recorder itself said."""
+
+    OFF = "off"
+    ON = "on"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something happened at ``at`` (monotonic seconds)."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallArrived(Event):
+    """A caller was handed to us, and this is the plan for the call."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptFinished(Event):
+    """Playback ``play`` is over; ``completely`` only when it was heard to its end."""
+
+    play: int
+    completely: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitPressed(Event):
+    """A party pressed a key. The digit lives only as long as this event unless it is an answer."""
+
+    party: Party
+    digit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechHeard(Event):
+    """The caller said something, and this is what it was taken to mean (confidence 0..1)."""
+
+    meaning: Meaning
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeUp(Event):
+    """The timer with this serial ran out. A timer that was replaced is ignored."""
+
+    timer: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryDurable(Event):
+    """The call's entry ``number`` is safely on disk."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureConfirmed(Event):
+    """The recorder is in ``state``; ``offset`` is the sample at which it came to be so."""
+
+    state: CaptureState
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyJoined(Event):
+    """Somebody else is on the call. ``told``: has already heard the announcement and agreed to it."""
+
+    who: str
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyAnswered(Event):
+    """A party who joined, or the caller anew, said yes or no to being recorded."""
+
+    who: str
+    agreed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyLeft(Event):
+    """A party is no longer on the call."""
+
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseAsked(Event):
+    """An agent (``allowed``) or somebody who may not, asked for a pause."""
+
+    by: str
+    allowed: bool
+    seconds: float = 300.0  #: when the queue's choice at time-out applies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeAsked(Event):
+    """Somebody asked to go on recording after a pause."""
+
+    by: str
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawalAsked(Event):
+    """A party takes consent back; ``shred``: what was captured has to go as well."""
+
+    by: Party
+    shred: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignRecorder(Event):
+    """A recorder that is not ours was seen on this call."""
+
+    recorder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingSwitchedOff(Event):
+    """Somebody stopped all recording on the PBX."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(Event):
+    """Something failed; see ``Fault``."""
+
+    fault: Fault
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HungUp(Event):
+    """The customer's channel is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered(Event):
+    """A controller took this call over after a crash; what it was doing is not known."""
