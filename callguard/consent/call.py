@@ -66,6 +66,7 @@ class Call:
     ticks: int = 0  #: serial of the newest timer
     entries: int = 0  #: number of the newest entry
     pending: int = 0  #: the consent entry whose durability the caller waits for
+    awaited: frozenset[tuple[int, str]] = frozenset()  #: later consents not yet durable: number, who
     allowed_by: int = 0  #: the durable consent entry that allows capture, 0 for none
     running: frozenset[Running] = frozenset()
     holds: frozenset[str] = frozenset()  #: reasons not to capture now: payment, untold:…, refused:…

@@ -120,6 +120,8 @@ class Plan:
     leave_seconds: float = 1.5  #: for IMPLIED: time to hang up or object after the announcement
     commit_seconds: float = 2.0  #: how long the ledger may take before the call goes on unrecorded
     slack_seconds: float = 3.0  #: how much longer than its length a prompt may take
+    confirm_seconds: float = 5.0  #: how long the recorder may take to say that it does as ordered
+    resume_after_pause: bool = False  #: the queue's choice when a pause was not ended: go on capturing
     keys_cut_question: bool = True  #: barge-in: an answer during the question counts at once
     capture: bool = True  #: False: the dialogue runs but nothing is captured (see ``uncaptured``)
     uncaptured: Outcome = Outcome.NOT_SAMPLED  #: the outcome when ``capture`` is False
@@ -153,7 +155,7 @@ class ConsentEntry:
     """The entry that must be durable before capture may start."""
 
     number: int  #: the how-many-th consent entry of this call, from 1
-    party: Party
+    who: str  #: ``caller``, ``agent``, or the name of a party who joined
     outcome: Outcome
     basis: Basis
     form: Form

@@ -1,0 +1,342 @@
+"""The six invariants of the core, over long random event sequences.
+
+The number of events is set by CALLGUARD_CORE_EVENTS; `make invariants` asks for a million.
+"""
+
+import os
+from collections import Counter
+
+from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from callguard.consent import (
+    CAPTURING,
+    Call,
+    Capture,
+    Form,
+    OnRefusal,
+    Outcome,
+    Party,
+    Plan,
+    Prompt,
+    State,
+    advance,
+    replay,
+    standing,
+)
+from callguard.consent import actions as do
+from callguard.consent import events as ev
+from callguard.consent.call import DIALOGUE
+from callguard.consent.words import Basis, ConsentEntry, Meaning
+
+EVENTS = int(os.environ.get("CALLGUARD_CORE_EVENTS", "20000"))
+STEPS = 100
+
+BASIS = Basis(jurisdictions=("ZZ",), rule="all-party", table="test")
+WHO = st.sampled_from(["agent", "second", "third"])
+
+
+def prompt(name):
+    return Prompt(name=name, language="en", media=(f"sound:{name}",), sha256="0" * 64, seconds=2.0)
+
+
+maybe = st.sampled_from([None, "x"])
+
+plans = st.builds(
+    lambda form, refusal, announcement, question, extras, attempts, keys, capture, uncaptured, flags: Plan(
+        form=form,
+        basis=BASIS,
+        recorded_queue="sales",
+        unrecorded_queue="open",
+        on_refusal=refusal,
+        announcement=prompt("announcement") if announcement else None,
+        question=prompt("question") if question else None,
+        thanks=prompt("thanks") if extras else None,
+        unrecorded=prompt("unrecorded") if extras else None,
+        alternatives=prompt("alternatives") if extras else None,
+        invalid=prompt("invalid") if extras else None,
+        attempts=attempts,
+        keys_cut_question=keys,
+        capture=capture,
+        uncaptured=uncaptured,
+        prior=flags == "prior",
+        duty=flags == "duty",
+        exempt=flags == "exempt",
+        resume_after_pause=extras,
+    ),
+    form=st.sampled_from(Form),
+    refusal=st.sampled_from(OnRefusal),
+    announcement=st.sampled_from([True, True, True, False]),
+    question=st.sampled_from([True, True, True, False]),
+    extras=st.booleans(),
+    attempts=st.integers(1, 3),
+    keys=st.booleans(),
+    capture=st.sampled_from([True, True, True, False]),
+    uncaptured=st.sampled_from([Outcome.NOT_SAMPLED, Outcome.SWITCHED_OFF]),
+    flags=st.sampled_from(["", "", "", "", "prior", "duty", "exempt"]),
+)
+
+
+class Core(RuleBasedStateMachine):
+    """A caller, agents, a recorder, a ledger and much bad luck, all at random."""
+
+    events = 0
+    seen = Counter()
+
+    @initialize(plan=plans)
+    def arrive(self, plan):
+        self.call = Call(id="c")
+        self.now = 0.0
+        self.ledger = {}  # every entry ordered, by number
+        self.safe = set()  # numbers the core was told are durable
+        self.refused = set()  # our own book of who said no
+        self.capturing = False  # our own book of whether orders let the recorder write
+        self.payment = False
+        self.faulted = False
+        self.departures = 0
+        self.feed(ev.CallArrived(at=0.0, plan=plan))
+
+    def feed(self, event):
+        type(self).events += 1
+        self.now += 0.01
+        before = self.call
+        self.call, actions = advance(before, event)
+        assert (self.call, actions) == advance(before, event), "the core is not a function"
+        note(f"{event} -> {self.call.state} {actions}")
+        if isinstance(event, ev.Failed | ev.Recovered) and before.state in DIALOGUE:
+            self.faulted = True
+            assert self.call.state is State.TALKING, "a fault keeps the caller waiting"
+        for action in actions:
+            self.obey(action, event, before)
+        if self.call.capture in {Capture.OFF, Capture.STOPPED}:
+            self.capturing = False
+
+    def obey(self, action, event, before):
+        match action:
+            case do.Commit(entry=entry):
+                assert entry.number not in self.ledger
+                self.ledger[entry.number] = entry
+                if isinstance(entry, ConsentEntry):
+                    type(self).seen[entry.outcome] += 1
+                    self.check_entry(entry, event)
+                    if entry.outcome in {Outcome.REFUSED, Outcome.WITHDRAWN}:
+                        self.refused.add(entry.who)
+            case do.StartCapture(allowed_by=number):
+                assert number in self.safe, "invariant 1: capture before its entry is durable"
+                allowed = self.ledger[number]
+                assert allowed.outcome in CAPTURING
+                later = [
+                    e
+                    for n, e in self.ledger.items()
+                    if n > number and isinstance(e, ConsentEntry) and e.who == "caller"
+                ]
+                assert not [e for e in later if e.outcome not in CAPTURING], "a later decision forbids it"
+                assert not self.refused, "invariant 2: capture after a refusal"
+                assert not (self.faulted and allowed.answer.kind != "later"), (
+                    "invariant 4: capture after a fault"
+                )
+                self.capturing = True
+            case do.ResumeCapture():
+                assert not self.refused, "invariant 2: resumed after a refusal"
+                assert not self.payment, "invariant 5: resumed in a payment pause"
+                self.capturing = True
+            case do.PauseCapture() | do.StopCapture():
+                self.capturing = False
+            case do.Route(capture=capture):
+                type(self).seen["captured"] += capture
+                self.departures += 1
+                assert capture == self.capturing
+            case do.End():
+                self.departures += 1
+
+    def check_entry(self, entry, event):
+        """Invariant 3, on the entry itself."""
+        plan = self.call.plan
+        told = any(h.completely for h in entry.heard if h.prompt.name == "announcement")
+        if entry.who != "caller" or entry.answer.kind == "later":
+            return
+        if entry.outcome in CAPTURING and plan.announcement is not None:
+            assert told, "capture allowed though the announcement was not heard to its end"
+        if entry.outcome in CAPTURING and plan.announcement is None:
+            assert plan.form is Form.NONE
+        if plan.form is Form.EXPLICIT and not (plan.prior or plan.duty):
+            assert entry.outcome not in {Outcome.IMPLIED, Outcome.NOTIFIED, Outcome.NOT_REQUIRED}
+        if entry.outcome is Outcome.GRANTED:
+            assert entry.answer.kind in {"key", "speech"}
+            assert entry.answer.value in plan.yes_keys | {"yes"}
+        if entry.outcome is Outcome.IMPLIED and plan.form is Form.OPT_OUT:
+            assert any(h.completely for h in entry.heard if h.prompt.name == "question")
+        if isinstance(event, ev.TimeUp) and plan.form is Form.EXPLICIT:
+            assert entry.outcome not in CAPTURING, "silence taken for consent"
+
+    # ------------------------------------------------------------------ what may happen
+
+    @rule(completely=st.sampled_from([True, True, True, False]))
+    def prompt_ends(self, completely):
+        self.feed(ev.PromptFinished(at=self.now, play=self.call.playing, completely=completely))
+
+    @rule(play=st.integers(0, 4))
+    def stale_prompt_ends(self, play):
+        if play != self.call.playing:
+            before = self.call
+            self.feed(ev.PromptFinished(at=self.now, play=play, completely=True))
+            assert self.call == before
+
+    @rule(digit=st.sampled_from("1112223#*90"), party=st.sampled_from([Party.CALLER] * 4 + [Party.AGENT]))
+    def digit(self, digit, party):
+        self.feed(ev.DigitPressed(at=self.now, party=party, digit=digit))
+
+    @rule(meaning=st.sampled_from(Meaning))
+    def speech(self, meaning):
+        self.feed(ev.SpeechHeard(at=self.now, meaning=meaning, confidence=0.9))
+
+    @rule(data=st.data())
+    def time_up(self, data):
+        if self.call.running:
+            run = data.draw(st.sampled_from(sorted(self.call.running, key=lambda r: r.serial)))
+            if run.timer is do.Timer.PAUSE and self.call.plan.resume_after_pause:
+                self.payment = False  # the queue's declared choice
+            self.feed(ev.TimeUp(at=self.now, timer=run.serial))
+
+    @rule(serial=st.integers(0, 30))
+    def stale_timer(self, serial):
+        if serial not in {run.serial for run in self.call.running}:
+            before = self.call
+            self.feed(ev.TimeUp(at=self.now, timer=serial))
+            assert self.call == before
+
+    @rule()
+    def ledger_catches_up(self):
+        for number in sorted(set(self.ledger) - self.safe):
+            self.safe.add(number)
+            self.believe(self.ledger[number])
+            self.feed(ev.EntryDurable(at=self.now, number=number))
+
+    def believe(self, entry):
+        """A durable yes ends a refusal by the same party, unless that party said no again since."""
+        if isinstance(entry, ConsentEntry) and entry.outcome in CAPTURING:
+            since = [e for n, e in self.ledger.items() if n > entry.number and isinstance(e, ConsentEntry)]
+            if not [e for e in since if e.who == entry.who and e.outcome not in CAPTURING]:
+                self.refused.discard(entry.who)
+
+    @rule(state=st.sampled_from(ev.CaptureState))
+    def recorder_says(self, state):
+        self.feed(ev.CaptureConfirmed(at=self.now, state=state, offset=8000))
+
+    @rule(who=WHO, told=st.booleans())
+    def somebody_joins(self, who, told):
+        self.feed(ev.PartyJoined(at=self.now, who=who, told=told))
+
+    @rule(who=st.one_of(WHO, st.just("caller")), agreed=st.booleans())
+    def somebody_answers(self, who, agreed):
+        if not agreed and self.call.state is State.TALKING:
+            self.refused.add(who)
+        self.feed(ev.PartyAnswered(at=self.now, who=who, agreed=agreed))
+
+    @rule(who=WHO)
+    def somebody_leaves(self, who):
+        if self.call.state is State.TALKING:
+            self.refused.discard(who)
+        self.feed(ev.PartyLeft(at=self.now, who=who))
+
+    @rule(allowed=st.sampled_from([True, True, False]))
+    def pause_asked(self, allowed):
+        if (
+            allowed
+            and self.call.state is State.TALKING
+            and self.call.capture not in {Capture.OFF, Capture.STOPPED}
+        ):
+            self.payment = True
+        self.feed(ev.PauseAsked(at=self.now, by="agent", allowed=allowed))
+
+    @rule(allowed=st.booleans())
+    def resume_asked(self, allowed):
+        if allowed and self.call.state is State.TALKING:
+            self.payment = False
+        self.feed(ev.ResumeAsked(at=self.now, by="agent", allowed=allowed))
+
+    @rule(by=st.sampled_from([Party.CALLER, Party.AGENT]), shred=st.booleans())
+    def withdrawal(self, by, shred):
+        self.feed(ev.WithdrawalAsked(at=self.now, by=by, shred=shred))
+
+    @rule()
+    def foreign_recorder(self):
+        self.feed(ev.ForeignRecorder(at=self.now, recorder="*1"))
+
+    @precondition(lambda self: self.call.state is not State.LISTENING)
+    @rule(fault=st.sampled_from(ev.Fault))
+    def fault(self, fault):
+        self.feed(ev.Failed(at=self.now, fault=fault))
+
+    @rule(chance=st.integers(0, 9))
+    def rare_end(self, chance):
+        match chance:
+            case 0:
+                self.feed(ev.HungUp(at=self.now))
+            case 1:
+                self.feed(ev.RecordingSwitchedOff(at=self.now, by="admin"))
+            case 2:
+                self.feed(ev.Recovered(at=self.now))
+
+    # ------------------------------------------------------------------ what must hold
+
+    @invariant()
+    def something_is_about_to_happen(self):
+        if getattr(self, "call", None) and self.call.state in DIALOGUE:
+            assert self.call.running, f"invariant 4: {self.call.state} may wait for ever"
+
+    @invariant()
+    def nobody_departs_twice(self):
+        assert getattr(self, "departures", 0) <= 1
+
+    @invariant()
+    def nothing_captures_on_hold(self):
+        if getattr(self, "call", None) and self.call.captures:
+            assert self.call.allowed_by in self.safe or self.call.capture is Capture.OFF
+            assert not self.call.holds
+            assert not self.refused
+
+    @invariant()
+    def the_entries_replay(self):
+        if not getattr(self, "call", None) or (self.call.state is State.ENDED and self.call.awaited):
+            return  # a yes that became durable after the hang-up allows nothing any more
+        if self.safe == set(self.ledger):
+            told = replay(self.ledger[n] for n in sorted(self.ledger))
+            assert told == standing(self.call), "invariant 6"
+
+    def teardown(self):
+        """Left to its timers alone, every dialogue comes to an end (invariant 4)."""
+        call = getattr(self, "call", None)
+        steps = 0
+        while call is not None and call.state in DIALOGUE:
+            first = min(call.running, key=lambda run: run.serial)
+            call, _ = advance(call, ev.TimeUp(at=self.now, timer=first.serial))
+            steps += 1
+            assert steps < 20, "a dialogue that its timers do not end"
+
+
+def test_the_core_keeps_its_six_invariants():
+    before = Core.events
+    run_state_machine_as_test(
+        Core,
+        settings=settings(
+            max_examples=max(1, EVENTS // STEPS),
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.explicit, Phase.generate, Phase.shrink],
+            database=None,
+        ),
+    )
+    print(f"\n{Core.events - before} events through the core: {dict(Core.seen)}")
+    missing = [outcome for outcome in Outcome if not Core.seen[outcome]]
+    assert not missing, f"the random calls never came to {missing}, so nothing was shown about them"
+    assert Core.seen["captured"] > EVENTS / 2000
