@@ -1,0 +1,96 @@
+"""Which sentences make up which prompt, and when each of them is said. The whole grammar is this table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from callguard.errors import PromptError
+from callguard.prompts.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One text of a language file: its key, the placeholders it must have, and when it is said."""
+
+    key: str
+    places: tuple[str, ...] = ()
+    when: Callable[[Facts], bool] = lambda _: True
+
+
+def _elsewhere(facts: Facts) -> bool:
+    """A refuser hears the other ways and the call ends, so the offer must not promise to go on."""
+    return bool(facts.alternatives)
+
+
+def _served(facts: Facts) -> bool:
+    """A refuser is served on this call, unrecorded."""
+    return not facts.alternatives
+
+
+_equal = Sentence("question-equal", when=lambda f: f.equal_service)
+
+PROMPTS: Mapping[str, tuple[Sentence, ...]] = {
+    "announcement": (
+        Sentence("announcement", ("controller", "purposes")),
+        Sentence("announcement-duty", when=lambda f: f.duty),
+        Sentence("announcement-retention", ("retention",), lambda f: f.retention is not None),
+        Sentence("announcement-copy", when=lambda f: f.copy),
+        Sentence("announcement-tone", when=lambda f: f.tone),
+        Sentence("announcement-website", ("website",), lambda f: bool(f.website)),
+        Sentence("announcement-objection", ("objection_key",), lambda f: bool(f.objection_key)),
+    ),
+    "question": (
+        _equal,
+        Sentence("question", ("yes_key", "no_key"), _served),
+        Sentence("question-elsewhere", ("yes_key", "no_key"), _elsewhere),
+    ),
+    "question-opt-out": (
+        _equal,
+        Sentence("question-opt-out", ("no_key",), _served),
+        Sentence("question-opt-out-elsewhere", ("no_key",), _elsewhere),
+    ),
+    "leave": (
+        _equal,
+        Sentence("leave", ("no_key",), _served),
+        Sentence("leave-elsewhere", ("no_key",), _elsewhere),
+    ),
+    "invalid": (Sentence("invalid"),),
+    "thanks": (
+        Sentence("thanks"),
+        Sentence("thanks-withdraw", ("withdraw_key",), lambda f: bool(f.withdraw_key)),
+    ),
+    "unrecorded": (Sentence("unrecorded"),),
+    "alternatives": (Sentence("alternatives", ("alternatives",)),),
+}
+
+#: Every text that a language file has to hold, with its placeholders.
+TEXTS: Mapping[str, tuple[str, ...]] = {s.key: s.places for said in PROMPTS.values() for s in said}
+
+
+def sentences(name: str, facts: Facts) -> tuple[Sentence, ...]:
+    """The sentences of this prompt that these facts call for.
+
+    Raises:
+        PromptError: there is no prompt of that name, or a sentence that must be said lacks its fact.
+    """
+    said = PROMPTS.get(name)
+    if said is None:
+        raise PromptError(f"there is no prompt {name!r}; the prompts are {', '.join(PROMPTS)}")
+    chosen = tuple(s for s in said if s.when(facts))
+    for sentence in chosen:
+        for place in sentence.places:
+            if not getattr(facts, place):
+                raise PromptError(f"prompt {name!r} has to state {place!r}, which is not set for this queue")
+    return chosen
+
+
+def variant(name: str, facts: Facts) -> tuple[str, ...]:
+    """What tells two renderings of one prompt apart: the facts that are spoken in it, and no others."""
+    spoken: list[str] = []
+    for sentence in sentences(name, facts):
+        spoken.append(sentence.key)
+        for place in sentence.places:
+            value = getattr(facts, place)
+            spoken.append(f"{place}={','.join(value) if isinstance(value, tuple) else value}")
+    return tuple(spoken)
