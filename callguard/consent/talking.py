@@ -129,6 +129,8 @@ def confirmed(call: Call, event: CaptureConfirmed) -> Step:
             offset=event.offset,
         )
         return call, (*cancelled, entry, Lamp(state="recording"))
+    if state is CaptureState.ON and ordered is Capture.ON:
+        return stop_timers(call, Timer.CONFIRM)
     if state is CaptureState.PAUSED and ordered is Capture.PAUSED:
         call, cancelled = stop_timers(call, Timer.CONFIRM)
         call, entry = commit(
@@ -363,9 +365,7 @@ def recovered(call: Call, event: Recovered) -> Step:  # noqa: ARG001 - every rul
         call, timer = start_timer(call, Timer.CONFIRM, call.agreed.confirm_seconds)
         return call, (*timers, PauseCapture(why="after a crash"), *timer)
     if call.captures:
-        call, timer = start_timer(
-            call.with_(capture=Capture.ORDERED), Timer.CONFIRM, call.agreed.confirm_seconds
-        )
+        call, timer = start_timer(call, Timer.CONFIRM, call.agreed.confirm_seconds)
         return call, (*timers, *timer)
     return call, timers
 
