@@ -1,0 +1,13 @@
+"""A real Asterisk to try things on, and a second one as the world that calls it.
+
+2026-11: Asterisk runs straight out of the bootstrapped tree, by the tree's own loader and libraries, as
+whoever starts the lab. A chroot lost: it needs root and mounts, and the spool would have two paths. A
+container lost: it needs a daemon that a bare Debian does not have.
+
+2026-11: the phones are channels of a second Asterisk driven over ARI. sipp lost: a scenario file per caller,
+and no ear. Softphones lost: one process per call.
+"""
+
+from callguard.lab.lab import Lab
+
+__all__ = ["Lab"]

@@ -1,0 +1,195 @@
+"""One phone on one call: what a person does with it, and what was heard and said on it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from callguard.errors import LabError
+from callguard.lab import audio
+from callguard.lab.ari import Line
+
+T = TypeVar("T")
+
+#: Seconds to wait for something that takes milliseconds when all is well.
+PATIENCE = 10.0
+#: Length of one key press in ms, and of the pause after it: what a quick human hand does.
+KEY_MS = 100
+#: Seconds between two looks at whether Asterisk has closed a sound file.
+FILE_POLL = 0.01
+
+
+class Phone:
+    """A phone in the world, from its first ring to the end of its call.
+
+    Attributes:
+        name: who: the agent's name, or the number that was called.
+        caller_number: the caller id the phone shows (its own for a calling phone).
+        caller_name: the caller's name it shows.
+        keys: the digits that reached this phone's ear as key events.
+        cause: the Q.850 cause of the end (16 is a normal one), once ended.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        channel: str,
+        directory: Path,
+        *,
+        name: str,
+        pid: Callable[[], int],
+        speaks: Callable[[float], Awaitable[str]],
+    ) -> None:
+        self.channel = channel
+        self.name = name
+        self.caller_number = ""
+        self.caller_name = ""
+        self.keys = ""
+        self.cause: int | None = None
+        self._line = line
+        self._heard = directory / "heard" / f"{channel}.sln"
+        self._said = directory / "said" / f"{channel}.sln"
+        self._pid = pid
+        self._speaks = speaks
+        self._created = asyncio.Event()
+        self._ringing = asyncio.Event()
+        self._up = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    @property
+    def is_up(self) -> bool:
+        """Answered, and not yet ended."""
+        return self._up.is_set() and not self._ended.is_set()
+
+    async def created(self, timeout: float = PATIENCE) -> None:
+        """Wait until Asterisk takes orders for it."""
+        await self._reach(self._created, "created", timeout)
+
+    async def ringing(self, timeout: float = PATIENCE) -> None:
+        """Wait until the other side rings."""
+        await self._reach(self._ringing, "ringing", timeout)
+
+    async def answered(self, timeout: float = PATIENCE) -> None:
+        """Wait until the call is answered.
+
+        Raises:
+            LabError: it ended first, or nobody answered in time.
+        """
+        await self._reach(self._up, "answered", timeout)
+
+    async def ended(self, timeout: float = PATIENCE) -> int:
+        """Wait until the call is over; returns its cause.
+
+        Raises:
+            LabError: it still goes on after that time.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                await self._ended.wait()
+        except TimeoutError:
+            raise LabError(f"{self} is still on its call after {timeout:g} s.") from None
+        return self.cause or 0
+
+    async def answer(self) -> None:
+        """Pick up."""
+        await self._line.ask("POST", f"/channels/{self.channel}/answer")
+
+    async def press(self, keys: str, *, length_ms: int = KEY_MS, pause_ms: int = KEY_MS) -> None:
+        """Press keys in the way of the phone's line (RFC 4733 unless called otherwise).
+
+        Returns when Asterisk has taken the order; the keys then follow at their own pace.
+        """
+        await self._line.ask(
+            "POST",
+            f"/channels/{self.channel}/dtmf",
+            query={"dtmf": keys, "duration": str(length_ms), "between": str(pause_ms)},
+        )
+
+    async def speak(self, hz: float) -> None:
+        """Say a tone until `hush` or the end of the call; keys can be pressed meanwhile."""
+        # Hold music rather than a playback: a playback would hold up every other order.
+        await self._line.ask(
+            "POST", f"/channels/{self.channel}/moh", query={"mohClass": await self._speaks(hz)}
+        )
+
+    async def hush(self) -> None:
+        """Fall silent."""
+        await self._line.ask("DELETE", f"/channels/{self.channel}/moh")
+
+    async def hang_up(self) -> None:
+        """End the call from this side, and wait until it is over."""
+        if not self._ended.is_set():
+            try:
+                await self._line.ask("DELETE", f"/channels/{self.channel}")
+            except LabError:
+                # The other side was quicker: the end is on its way.
+                await self.ended()
+        await self.ended()
+
+    async def heard(self) -> tuple[audio.Samples, int]:
+        """What reached this phone's ear: samples and their rate.
+
+        Complete once the call has ended; before that, up to two seconds behind.
+        """
+        return await self._listen(self._heard)
+
+    async def said(self) -> tuple[audio.Samples, int]:
+        """What this phone sent, in the same time as `heard`."""
+        return await self._listen(self._said)
+
+    def happened(self, state: str) -> None:
+        """Take note of a state of the channel, as ARI names it."""
+        self._created.set()
+        if state in ("Ringing", "Ring"):
+            self._ringing.set()
+        elif state == "Up":
+            self._ringing.set()
+            self._up.set()
+
+    def over(self, cause: int) -> None:
+        """Take note of the end."""
+        self.cause = cause
+        self._ended.set()
+
+    async def _reach(self, moment: asyncio.Event, word: str, timeout: float) -> None:
+        waits = [asyncio.create_task(event.wait()) for event in (moment, self._ended)]
+        try:
+            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+        if moment.is_set():
+            return
+        if self._ended.is_set():
+            raise LabError(f"{self} was not {word}: the call ended with cause {self.cause}.")
+        raise LabError(f"{self} was not {word} within {timeout:g} s.")
+
+    async def _listen(self, path: Path) -> tuple[audio.Samples, int]:
+        if self._ended.is_set():
+            # Asterisk closes the file in a thread of its own, after it has reported the end.
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    while self._writes(path):  # noqa: ASYNC110 - another process closes it
+                        await asyncio.sleep(FILE_POLL)
+            except TimeoutError:
+                raise LabError(
+                    f"{self}: Asterisk still writes {path} {PATIENCE:g} s after the end."
+                ) from None
+        try:
+            return audio.read_sln(path)
+        except FileNotFoundError:
+            raise LabError(f"{self} has no recording {path}: was it called with record=False?") from None
+
+    def _writes(self, path: Path) -> bool:
+        """Whether the world's Asterisk has the file open."""
+        for entry in Path(f"/proc/{self._pid()}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if entry.readlink() == path:
+                    return True
+        return False
+
+    def __str__(self) -> str:
+        return f"Phone {self.name} ({self.channel})"

@@ -1,0 +1,263 @@
+"""Gets a whole Asterisk 22 into a directory: bootstrapped once with mmdebstrap, then cached.
+
+It must never touch the host's own packages: everything lands below one cache directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from callguard.errors import LabError
+
+#: Debian release that carries Asterisk 22 (22.10.1 in 2026-11); Debian 12 carries none.
+SUITE = "forky"
+PACKAGES = ("asterisk", "asterisk-modules")
+#: Names the directory where the bootstrapped system is kept.
+CACHE_VARIABLE = "CALLGUARD_LAB_CACHE"
+SYSTEM_CACHE = Path("/var/cache/callguard")
+STAMP = "callguard-recipe.json"
+#: Seconds a bootstrap may take; 25 s were measured with a near mirror.
+BUILD_DEADLINE = 900.0
+#: Seconds between two looks at a lock that another run holds.
+LOCK_POLL = 0.5
+
+#: The multiarch directory and the loader's name, by machine.
+_MACHINES = {
+    "x86_64": ("x86_64-linux-gnu", "ld-linux-x86-64.so.2"),
+    "aarch64": ("aarch64-linux-gnu", "ld-linux-aarch64.so.1"),
+}
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsteriskBuild:
+    """An Asterisk that can be started from where it lies."""
+
+    root: Path  #: the directory tree it was installed into
+    version: str  #: as Asterisk itself says, such as ``22.10.1``
+
+    @property
+    def libraries(self) -> Path:
+        """The tree's own shared libraries."""
+        return self.root / "usr/lib" / _machine()[0]
+
+    @property
+    def modules(self) -> Path:
+        """Asterisk's loadable modules."""
+        return self.libraries / "asterisk/modules"
+
+    @property
+    def share(self) -> Path:
+        """Asterisk's sounds, documentation and API descriptions."""
+        return self.root / "usr/share/asterisk"
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line that runs this Asterisk with the tree's own loader and libraries."""
+        return [*_runner(self.root), *arguments]
+
+
+async def ensure_asterisk(progress: Progress) -> AsteriskBuild:
+    """Return the cached Asterisk; build it first when there is none of this recipe.
+
+    Args:
+        progress: is told, in a sentence, what is being waited for.
+
+    Raises:
+        LabError: mmdebstrap is missing or failed, or the machine is of an unknown kind.
+    """
+    target = cache_directory() / "asterisk22"
+    ready = await _usable(target)
+    if ready is not None:
+        return ready
+    async with _lock(target, progress):
+        ready = await _usable(target)
+        if ready is None:
+            await _bootstrap(target, progress)
+            ready = await _usable(target)
+    if ready is None:
+        raise LabError(f"The Asterisk built in {target} does not start; remove that directory and try again.")
+    return ready
+
+
+def cache_directory() -> Path:
+    """Where the bootstrapped system is kept: by variable, system-wide, else in the user's own cache."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named).absolute()
+    if (SYSTEM_CACHE / "asterisk22").exists() or os.access(SYSTEM_CACHE.parent, os.W_OK):
+        return SYSTEM_CACHE
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "callguard"
+
+
+def _machine() -> tuple[str, str]:
+    try:
+        return _MACHINES[platform.machine()]
+    except KeyError:
+        raise LabError(
+            f"The lab knows no Asterisk for {platform.machine()} machines, only for {', '.join(_MACHINES)}."
+        ) from None
+
+
+def _runner(root: Path) -> list[str]:
+    directory, loader = _machine()
+    libraries = root / "usr/lib" / directory
+    return [str(libraries / loader), "--library-path", str(libraries), str(root / "usr/sbin/asterisk")]
+
+
+def _bootstrap_command(target: Path) -> list[str]:
+    command = [
+        "mmdebstrap",
+        "--variant=minbase",
+        f"--include={','.join(PACKAGES)}",
+        # A mirror that lags behind is still good enough for a laboratory.
+        '--aptopt=Acquire::Check-Valid-Until "false"',
+        SUITE,
+        str(target),
+    ]
+    if os.geteuid() == 0:
+        return command
+    if shutil.which("sudo"):
+        return ["sudo", *command]
+    return [command[0], "--mode=unshare", *command[1:]]
+
+
+def _recipe() -> str:
+    return hashlib.sha256("\0".join((SUITE, *PACKAGES, *_machine())).encode()).hexdigest()
+
+
+async def _usable(target: Path) -> AsteriskBuild | None:
+    """What lies at ``target``, when it runs and is of today's recipe (or was put there without a stamp)."""
+    if not _of_recipe(target):
+        return None
+    code, text = await _run([*_runner(target), "-V"], deadline=20.0)
+    words = text.split()
+    if code != 0 or len(words) < 2 or words[0] != "Asterisk":
+        return None
+    return AsteriskBuild(root=target, version=words[1].split("+")[0].split("~")[0])
+
+
+def _of_recipe(target: Path) -> bool:
+    if not Path(_runner(target)[-1]).exists():
+        return False
+    stamp = target / STAMP
+    return not stamp.exists() or json.loads(stamp.read_text()).get("recipe") == _recipe()
+
+
+async def _bootstrap(target: Path, progress: Progress) -> None:
+    if shutil.which("mmdebstrap") is None:
+        raise LabError(
+            f"mmdebstrap is missing, and there is no Asterisk 22 in {target}. Install it with "
+            f"`apt-get install mmdebstrap`, or set {CACHE_VARIABLE} to a directory that holds asterisk22/."
+        )
+    building = target.with_name(f"{target.name}.building-{os.getpid()}")
+    command = _bootstrap_command(building)
+    progress(f"Building an Asterisk 22 of its own in {target} (about 350 MB, once)")
+    started = time.monotonic()
+    try:
+        code, text = await _run(command, deadline=BUILD_DEADLINE, progress=progress)
+        if code != 0:
+            tail = "\n".join(text.splitlines()[-15:])
+            raise LabError(
+                f"mmdebstrap could not build Asterisk 22 in {building} (status {code}). Check that the "
+                f"Debian mirror can be reached, then try again. It said:\n{tail}"
+            )
+        await _sudo_write(building / STAMP, json.dumps({"recipe": _recipe(), "suite": SUITE}))
+        await _remove(target)
+        await _checked(*_as_root("mv", "-T", str(building), str(target)))
+    finally:
+        await _remove(building)
+    progress(f"Built Asterisk 22 in {time.monotonic() - started:.0f} s")
+
+
+def _as_root(*command: str) -> list[str]:
+    """The command, run as whoever mmdebstrap ran as."""
+    if os.geteuid() != 0 and shutil.which("sudo"):
+        return ["sudo", *command]
+    return list(command)
+
+
+async def _sudo_write(path: Path, text: str) -> None:
+    await _checked(*_as_root("sh", "-c", 'printf %s "$2" >"$1"', "sh", str(path), text))
+
+
+async def _remove(directory: Path) -> None:
+    """Remove a tree this module built, if it is there; without root, its files belong to mapped users."""
+    command = _as_root("rm", "-rf", "--one-file-system", str(directory))
+    if command[0] != "sudo" and os.geteuid() != 0:
+        command = ["unshare", "--map-auto", "--map-root-user", *command]
+    await _checked(*command)
+
+
+async def _checked(*command: str) -> None:
+    code, text = await _run(command, deadline=120.0)
+    if code != 0:
+        raise LabError(f"`{' '.join(command)}` failed with status {code}: {text.strip()}")
+
+
+async def _run(
+    command: Sequence[str], *, deadline: float, progress: Progress | None = None
+) -> tuple[int, str]:
+    """Run a command to its end; give its status and what it wrote."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    lines: list[str] = []
+    try:
+        async with asyncio.timeout(deadline):
+            while process.stdout and (raw := await process.stdout.readline()):
+                line = raw.decode(errors="replace").rstrip()
+                lines.append(line)
+                if progress is not None and line.startswith("I: "):
+                    progress(line.removeprefix("I: "))
+            code = await process.wait()
+    except TimeoutError:
+        raise LabError(f"`{' '.join(command)}` did not end within {deadline:.0f} s.") from None
+    finally:
+        if process.returncode is None:
+            # SIGTERM lets mmdebstrap unmount and clean up what it began.
+            process.terminate()
+            await process.wait()
+    return code, "\n".join(lines)
+
+
+@contextlib.asynccontextmanager
+async def _lock(target: Path, progress: Progress) -> AsyncIterator[None]:
+    """Keep two runs from building at once; the kernel frees the lock of a run that died."""
+    parent = target.parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(parent / f"{target.name}.lock", os.O_CREAT | os.O_RDWR, 0o644)
+    except OSError as error:
+        raise LabError(
+            f"Cannot write the lab's cache {parent}: {error.strerror}. Set {CACHE_VARIABLE} to a "
+            "directory of yours."
+        ) from error
+    told = False
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not told:
+                    progress(f"Another run is building Asterisk 22 in {target}; waiting for it")
+                    told = True
+                await asyncio.sleep(LOCK_POLL)
+        yield
+    finally:
+        os.close(descriptor)

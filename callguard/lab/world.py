@@ -1,0 +1,275 @@
+"""The world: a second Asterisk whose phones call the PBX and are rung by it, over real SIP and RTP."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from callguard.errors import LabError
+from callguard.lab import audio
+from callguard.lab.ari import Line
+from callguard.lab.instance import Instance
+from callguard.lab.pbx import TRUNKS
+from callguard.lab.phone import PATIENCE, Phone
+from callguard.lab.ports import PortLease
+from callguard.lab.rootfs import AsteriskBuild
+
+APP = "world"
+#: What each party says, in Hz: apart from each other, from hold music and from any key's tones.
+CALLER_HZ = 750.0
+AGENT_HZ: Mapping[str, float] = {"sales-agent": 1100.0, "open-agent": 1500.0}
+#: Seconds of one turn of a tone's file; whole periods for every whole frequency, so turns join.
+TONE_SECONDS = 20
+
+Transport = Literal["udp", "tcp"]
+Keys = Literal["rfc4733", "inband", "info"]
+
+
+class Agent:
+    """Somebody the PBX rings: answers after a while and says a tone.
+
+    Attributes:
+        answers_after: seconds of ringing before picking up; ``None`` lets it ring.
+        hz: what to say after picking up; ``None`` for nothing.
+        calls: every call that rang here, oldest first.
+        answered_calls: those that were picked up.
+    """
+
+    def __init__(self, name: str, *, hz: float | None) -> None:
+        self.name = name
+        self.hz = hz
+        self.answers_after: float | None = 0.0
+        self.calls: list[Phone] = []
+        self.answered_calls: list[Phone] = []
+        self._given: set[Phone] = set()
+        self._changed = asyncio.Condition()
+
+    async def next_call(self, timeout: float = PATIENCE, *, number: str | None = None) -> Phone:
+        """The next answered call (from that number) that was not given out before.
+
+        Raises:
+            LabError: none came in time.
+        """
+
+        def fitting() -> Phone | None:
+            for phone in self.answered_calls:
+                if phone not in self._given and number in (None, phone.caller_number):
+                    return phone
+            return None
+
+        try:
+            async with asyncio.timeout(timeout), self._changed:
+                await self._changed.wait_for(lambda: fitting() is not None)
+                phone = fitting()
+        except TimeoutError:
+            phone = None
+        if phone is None:
+            whom = f" from {number}" if number else ""
+            raise LabError(f"No call{whom} was answered by {self.name} within {timeout:g} s.")
+        self._given.add(phone)
+        return phone
+
+    async def serve(self, phone: Phone) -> None:
+        """Let it ring, pick up, speak."""
+        self.calls.append(phone)
+        if self.answers_after is None:
+            return
+        await asyncio.sleep(self.answers_after)
+        await phone.answer()
+        if self.hz is not None:
+            await phone.speak(self.hz)
+        self.answered_calls.append(phone)
+        async with self._changed:
+            self._changed.notify_all()
+
+
+class World(Instance):
+    """The other end of every line of the PBX.
+
+    Args:
+        build: the Asterisk to run.
+        directory: is made, and belongs to this instance alone.
+        lease: its ports.
+        pbx_sip: the PBX's SIP port.
+        conf: more text for configuration files, by file name.
+    """
+
+    kind = "world"
+
+    def __init__(
+        self,
+        build: AsteriskBuild,
+        directory: Path,
+        lease: PortLease,
+        *,
+        pbx_sip: int,
+        conf: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(build, directory, lease, conf=conf)
+        self.agents: dict[str, Agent] = {name: Agent(name, hz=hz) for name, hz in AGENT_HZ.items()}
+        self._pbx_sip = pbx_sip
+        self._line = Line(self, APP, self._hear)
+        self._phones: dict[str, Phone] = {}
+        self._numbers = itertools.count(1)
+        self._tones: set[float] = set()
+        self._tone_lock = asyncio.Lock()
+        self._serving: set[asyncio.Task[None]] = set()
+
+    def values(self) -> dict[str, Any]:
+        """What the templates may name."""
+        return super().values() | {"app": APP, "pbx_sip": self._pbx_sip, "trunks": TRUNKS}
+
+    def write_conf(self) -> None:
+        """Render the configuration and the tones that are always needed."""
+        super().write_conf()
+        for name in ("heard", "said", "tones"):
+            (self.directory / name).mkdir(exist_ok=True)
+        for hz in {CALLER_HZ, *AGENT_HZ.values(), *self._tones}:
+            self._write_tone(hz)
+
+    async def start(self) -> None:
+        """Start, and listen for what happens on its phones."""
+        await super().start()
+        try:
+            await self._line.open()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop; every call ends."""
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        await self._line.close()
+        await super().stop()
+
+    def agent(self, name: str) -> Agent:
+        """Whoever answers at that name or number; made when first asked for."""
+        if name not in self.agents:
+            self.agents[name] = Agent(name, hz=None)
+        return self.agents[name]
+
+    async def call(
+        self,
+        number: str,
+        *,
+        caller_id: str = "+14155550123",
+        caller_name: str = "",
+        transport: Transport = "udp",
+        keys: Keys = "rfc4733",
+        headers: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+        codec: str | None = None,
+        record: bool = True,
+    ) -> Phone:
+        """Call a number of the PBX; returns while it rings.
+
+        Args:
+            number: what is dialled.
+            caller_id: the number in From:, sent as it is.
+            caller_name: the name in From:, sent as it is.
+            transport: ``tcp`` carries what is too long for a datagram.
+            keys: how pressed keys travel.
+            headers: more SIP headers for the INVITE.
+            variables: channel variables and functions of the world's side, set before dialling.
+            codec: offer only this one (``ulaw``, ``alaw``, ``gsm``).
+            record: keep what is heard and said.
+
+        Raises:
+            LabError: the call could not be placed.
+        """
+        line = "trunk" if keys == "rfc4733" else f"trunk-{keys}"
+        endpoint = line if transport == "udp" else f"{line}-over-tcp"
+        channel = f"call-{next(self._numbers)}"
+        phone = self._phone(channel, number)
+        phone.caller_number, phone.caller_name = caller_id, caller_name
+        settings = {
+            "CONNECTEDLINE(name-charset,i)": "utf8",
+            "CONNECTEDLINE(name,i)": caller_name,
+            "CONNECTEDLINE(num,i)": caller_id,
+            "CONNECTEDLINE(pres)": "allowed",
+            **{f"PJSIP_HEADER(add,{name})": value for name, value in (headers or {}).items()},
+            **(variables or {}),
+        }
+        query = {"endpoint": f"PJSIP/{number}@{endpoint}", "app": APP, "channelId": channel}
+        if codec is not None:
+            query["formats"] = codec
+        await self._line.ask("POST", "/channels/create", query=query, body={"variables": settings})
+        await phone.created()
+        if record:
+            files = "".join(
+                f"{option}({self.directory}/{folder}/{channel}.sln)"
+                for option, folder in (("r", "heard"), ("t", "said"))
+            )
+            await self._line.act("MixMonitor", Channel=channel, Options=files)
+        await self._line.ask("POST", f"/channels/{channel}/dial", query={"timeout": "120"})
+        return phone
+
+    async def hang_up_all(self) -> None:
+        """End every call there is: a clean start for whoever comes next."""
+        live = [phone for phone in self._phones.values() if phone.cause is None]
+        await asyncio.gather(*(phone.hang_up() for phone in live))
+
+    def _phone(self, channel: str, name: str) -> Phone:
+        phone = Phone(
+            self._line,
+            channel,
+            self.directory,
+            name=name,
+            pid=lambda: self.pid,
+            speaks=self._tone_class,
+        )
+        self._phones[channel] = phone
+        return phone
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        """Sort one event to its phone; the reading loop calls this and must not wait."""
+        channel = event.get("channel", {})
+        kind = event["type"]
+        if kind == "StasisStart" and event["args"][:1] == ["incoming"]:
+            phone = self._phone(channel["id"], event["args"][1])
+            phone.caller_number = channel["caller"]["number"]
+            phone.caller_name = channel["caller"]["name"]
+            task = asyncio.create_task(self._serve(phone))
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
+        known = self._phones.get(channel.get("id", ""))
+        if known is None:
+            return
+        if kind in ("StasisStart", "ChannelStateChange"):
+            known.happened(channel["state"])
+        elif kind == "ChannelDtmfReceived":
+            known.keys += event["digit"]
+        elif kind == "ChannelDestroyed":
+            known.over(event["cause"])
+
+    async def _serve(self, phone: Phone) -> None:
+        try:
+            await self.agent(phone.name).serve(phone)
+        except LabError:
+            # A call that ended while it was being picked up is an ordinary thing; anything else is not.
+            await phone.ended()
+
+    async def _tone_class(self, hz: float) -> str:
+        """The hold-music class that plays this tone."""
+        async with self._tone_lock:
+            if hz not in self._tones:
+                self._write_tone(hz)
+                await self.cli("moh reload")
+        return _tone_name(hz)
+
+    def _write_tone(self, hz: float) -> None:
+        name = _tone_name(hz)
+        folder = self.directory / "tones" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        audio.write_sln(folder / "tone.sln", audio.tone(hz, TONE_SECONDS))
+        self.write_file(f"tones/{name}.conf", f"[{name}]\nmode = files\ndirectory = {folder}\n")
+        self._tones.add(hz)
+
+
+def _tone_name(hz: float) -> str:
+    return f"tone-{hz:g}"
