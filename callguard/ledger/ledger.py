@@ -1,0 +1,266 @@
+"""The ledger as the rest of callguard sees it: append from the event loop, read, and know its health."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from callguard.errors import LedgerError
+from callguard.ledger import reading
+from callguard.ledger.bodies import Kind
+from callguard.ledger.commit import found
+from callguard.ledger.database import file_of, parse_url, reading_engine, told, writing_engine
+from callguard.ledger.entry import Entry, Receipt, Stored
+from callguard.ledger.keys import SigningKey
+from callguard.ledger.migrate import create_file, upgrade
+from callguard.ledger.writer import Trouble, Waiting, Writer, refusal
+
+Answer = TypeVar("Answer")
+
+#: How often the loop looks whether a commit hangs, seconds.
+_WATCH_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a ledger needs to know."""
+
+    url: str  #: sqlite:////path/to/ledger.db or postgresql://user@host/database
+    key: SigningKey | None = None  #: signs; ``None``: the key file beside an SQLite ledger, made if missing
+    name: str = "callguard"  #: the name of this controller in its entries
+    deadline: float = 2.0  #: seconds after which a commit that hangs is given up by those who wait for it
+    memory: int = 100_000  #: entries kept in memory while the database is away (about 2 kB each)
+
+
+class Ledger:
+    """Append-only, hash-chained, signed. One per process.
+
+    Not thread-safe: it belongs to the event loop in which ``open`` was awaited.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._url = parse_url(settings.url)
+        self._file = file_of(self._url)
+        self._key = settings.key or self._key_beside()
+        self._listeners: list[Callable[[Trouble | None], None]] = []
+        self._pending: set[asyncio.Future[Receipt]] = set()
+        self._trouble: Trouble | None = None  # what the writer says
+        self._hanging: Trouble | None = None  # what the watch says
+        self._watcher: asyncio.Task[None] | None = None
+
+    # -- life -------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Open the database, creating or migrating it, and begin to write.
+
+        Raises:
+            LedgerError: it cannot be opened.
+        """
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._prepare)
+        self._watcher = asyncio.create_task(self._watch(), name="ledger-watch")
+
+    async def close(self) -> None:
+        """Write everything that was appended, then close.
+
+        Raises:
+            LedgerError: entries could not be written and are lost with this process.
+        """
+        if self._watcher is None:
+            return
+        unwritten = await asyncio.to_thread(self._writer.stop, self._settings.deadline + 5)
+        self._watcher.cancel()
+        self._watcher = None
+        self._readers.dispose()
+        if unwritten:
+            raise LedgerError(f"{unwritten} entries were never made durable: {self._reason()}")
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether entries become durable at present. If not, nothing may be captured."""
+        return self.trouble is None
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Why entries do not become durable at present."""
+        return self._trouble or self._hanging
+
+    def on_trouble(self, listener: Callable[[Trouble | None], None]) -> None:
+        """Have ``listener`` told when trouble begins, and with ``None`` when it is over."""
+        self._listeners.append(listener)
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def append(self, entry: Entry) -> asyncio.Future[Receipt]:
+        """Hand in an entry; it keeps its place behind all that were handed in before.
+
+        Returns:
+            A future that is done when the entry is durable, or fails with ``LedgerError`` as soon as
+            that is in doubt. An entry whose future failed is still written if the database comes
+            back while this process lives. The future may be dropped.
+        """
+        future: asyncio.Future[Receipt] = self._loop.create_future()
+        trouble = self._trouble or self._hanging
+        if trouble is not None:
+            self._writer.put(Waiting(entry, None))
+            _refuse(future, refusal(trouble))
+        else:
+            self._pending.add(future)
+            self._writer.put(Waiting(entry, future))
+        return future
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    async def size(self) -> int:
+        """How many entries there are."""
+        return await self._ask(reading.size)
+
+    async def entries(
+        self,
+        *,
+        call: str | None = None,
+        kinds: Sequence[Kind] = (),
+        after: int = -1,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 1000,
+    ) -> list[Stored]:
+        """Entries in order, all conditions together; ``after`` is a position, to page on."""
+        asked = reading.Question(
+            call=call, kinds=tuple(kinds), after=after, since=since, until=until, limit=limit
+        )
+        return await self._ask(asked.answer)
+
+    async def search(
+        self,
+        *,
+        after: int = -1,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 100,
+        **terms: str,
+    ) -> list[Stored]:
+        """Entries whose body says all of ``terms``, such as ``queue="sales"`` or ``outcome="granted"``."""
+        asked = reading.Question(
+            terms=tuple(terms.items()), after=after, since=since, until=until, limit=limit
+        )
+        return await self._ask(asked.answer)
+
+    async def open_calls(self, within: timedelta = timedelta(days=1)) -> list[str]:
+        """The calls that arrived within the last day and have not ended, for a controller that starts."""
+        return await self._ask(lambda connection: reading.open_calls(connection, datetime.now(UTC) - within))
+
+    # -- within -----------------------------------------------------------------------------------
+
+    def _key_beside(self) -> SigningKey:
+        if self._file is None:
+            raise LedgerError("a ledger in PostgreSQL needs ledger.signing_key: the file of its Ed25519 key")
+        return SigningKey.load_or_create(self._file.with_suffix(".key"))
+
+    def _prepare(self) -> None:
+        if self._file is not None:
+            create_file(self._file)
+        engine = writing_engine(self._url)
+        try:
+            with engine.begin() as connection:
+                upgrade(connection)
+                found(connection, self._key)
+        except SQLAlchemyError as fault:
+            raise LedgerError(f"the ledger cannot be opened: {told(fault)}") from fault
+        self._readers = reading_engine(self._url)
+        self._writer = Writer(
+            engine=engine,
+            file=self._file,
+            key=self._key,
+            by=f"{self._settings.name}/{uuid.uuid4().hex[:8]}",
+            memory=self._settings.memory,
+            settled=lambda group, outcome: self._call_soon(self._settle, group, outcome),
+            changed=lambda trouble: self._call_soon(self._change, trouble),
+        )
+        self._writer.start()
+
+    def _call_soon(self, function: Callable[..., None], *arguments: Any) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _settle(self, group: Sequence[Waiting], outcome: Sequence[Receipt] | LedgerError) -> None:
+        for place, waiting in enumerate(group):
+            future = waiting.future
+            if future is None:
+                continue
+            self._pending.discard(future)
+            if future.done():
+                continue
+            if isinstance(outcome, LedgerError):
+                _refuse(future, outcome)
+            else:
+                future.set_result(outcome[place])
+
+    def _change(self, trouble: Trouble | None) -> None:
+        self._trouble = trouble
+        self._tell()
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener(self.trouble)
+
+    async def _watch(self) -> None:
+        """Give up on behalf of those who wait for a commit that hangs (a stuck disk, a silent server)."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            since = self._writer.busy_since
+            hangs = since is not None and time.monotonic() - since > self._settings.deadline
+            if hangs and self._hanging is None:
+                self._hanging = Trouble("the database does not answer", datetime.now(UTC))
+                for future in self._pending:
+                    _refuse(future, refusal(self._hanging))
+                self._pending.clear()
+                self._tell()
+            elif self._hanging is not None and not hangs:
+                self._hanging = None
+                self._tell()
+
+    def _reason(self) -> str:
+        return self.trouble.reason if self.trouble else "the database did not answer in time"
+
+    async def _ask(self, question: Callable[[Connection], Answer]) -> Answer:
+        def ask() -> Answer:
+            try:
+                with self._readers.connect() as connection, connection.begin():
+                    return question(connection)
+            except SQLAlchemyError as fault:
+                raise LedgerError(f"the ledger cannot be read: {told(fault)}") from fault
+
+        return await asyncio.to_thread(ask)
+
+
+async def open_ledger(url: str, key: SigningKey | None = None, **settings: Any) -> Ledger:
+    """Open the ledger at ``url``, creating it if there is none; see :class:`Settings`."""
+    ledger = Ledger(Settings(url=url, key=key, **settings))
+    await ledger.open()
+    return ledger
+
+
+def _refuse(future: asyncio.Future[Receipt], error: LedgerError) -> None:
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # marks it as seen: whoever drops the future has on_trouble to learn of it

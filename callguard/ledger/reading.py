@@ -1,0 +1,69 @@
+"""Questions to the ledger. Synchronous; the caller brings the connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, exists, select
+
+from callguard.ledger.bodies import Kind
+from callguard.ledger.entry import Stored, microseconds, term
+from callguard.ledger.schema import entries, head, terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which entries are wanted; all conditions together."""
+
+    call: str | None = None
+    kinds: tuple[str, ...] = ()
+    terms: tuple[tuple[str, str], ...] = ()  #: (field, value); a field may be "number" for any party's
+    after: int = -1
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int = 1000
+
+    def statement(self) -> Select[tuple[int, bytes, str]]:
+        """The question in SQL."""
+        found = select(entries.c.position, entries.c.leaf, entries.c.text).where(
+            entries.c.position > self.after
+        )
+        if self.call is not None:
+            found = found.where(entries.c.call == self.call)
+        if self.kinds:
+            found = found.where(entries.c.kind.in_([str(kind) for kind in self.kinds]))
+        if self.since is not None:
+            found = found.where(entries.c.utc >= microseconds(self.since))
+        if self.until is not None:
+            found = found.where(entries.c.utc < microseconds(self.until))
+        for field, value in self.terms:
+            found = found.where(
+                exists().where(
+                    terms.c.value == term(value),
+                    terms.c.field == field,
+                    terms.c.position == entries.c.position,
+                )
+            )
+        return found.order_by(entries.c.position).limit(self.limit)
+
+    def answer(self, connection: Connection) -> list[Stored]:
+        """Ask."""
+        return [Stored.read(row.position, row.leaf, row.text) for row in connection.execute(self.statement())]
+
+
+def size(connection: Connection) -> int:
+    """How many entries there are."""
+    return connection.scalar(select(head.c.size)) or 0
+
+
+def open_calls(connection: Connection, since: datetime) -> list[str]:
+    """Calls that arrived after ``since`` and have not ended, oldest first."""
+    ended = entries.alias("ended")
+    question = (
+        select(entries.c.call)
+        .where(entries.c.kind == str(Kind.CALL_ARRIVED), entries.c.utc >= microseconds(since))
+        .where(~exists().where(ended.c.call == entries.c.call, ended.c.kind == str(Kind.CALL_ENDED)))
+        .order_by(entries.c.position)
+    )
+    return list(connection.scalars(question))

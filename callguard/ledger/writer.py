@@ -1,0 +1,262 @@
+"""The thread that makes entries durable.
+
+Whatever arrives while one commit runs is the next group. A group that cannot be written is kept, in
+order, and tried again until it can; the caller is told of the failure at once, so nothing waits for
+a database that is away, and nothing is captured on a promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from callguard.errors import LedgerError
+from callguard.ledger.bodies import Recovered
+from callguard.ledger.commit import BEFORE_FIRST, Edge, read_edge, write_group
+from callguard.ledger.database import told
+from callguard.ledger.entry import Drafted, Entry, Receipt, draft
+from callguard.ledger.keys import SigningKey
+from callguard.ledger.schema import entries
+
+log = structlog.get_logger(__name__)
+
+#: More entries than this are never put into one transaction: about 10 ms of work.
+LARGEST_GROUP = 512
+
+#: Pauses between attempts while the database is away, seconds: quick at first, for a lock that clears.
+RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why nothing can be made durable now."""
+
+    reason: str
+    since: datetime
+
+
+@dataclass(slots=True)
+class Waiting:
+    """An entry on its way, with the promise that was given for it."""
+
+    entry: Entry
+    future: asyncio.Future[Receipt] | None
+    draft: Drafted | None = None
+
+
+class Writer:
+    """Owns the writing connection and the thread that uses it.
+
+    ``settled`` and ``changed`` are called from that thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        file: Path | None,
+        key: SigningKey,
+        by: str,
+        memory: int,
+        settled: Callable[[Sequence[Waiting], Sequence[Receipt] | LedgerError], None],
+        changed: Callable[[Trouble | None], None],
+    ) -> None:
+        self._engine = engine
+        self._file = file
+        self._key = key
+        self._by = by
+        self._memory = memory
+        self._settled = settled
+        self._changed = changed
+        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="callguard-ledger", daemon=True)
+        self._stopped = False
+        self._connection: Connection | None = None
+        self._opened: tuple[int, int] | None = None  # device and inode of the file that is open
+        self._backlog: deque[Waiting] = deque()
+        self._size, self._last = 0, BEFORE_FIRST  # the newest edge that is known to be durable
+        self._attempted: list[Receipt] = []  # of a group whose commit may or may not have happened
+        self._trouble: Trouble | None = None
+        self._failures = 0
+        self._late = 0
+        self._lost = 0
+        self.busy_since: float | None = None  #: monotonic; since when one commit has been running
+
+    def start(self) -> None:
+        """Connect, then begin to write.
+
+        Raises:
+            LedgerError: the ledger cannot be opened.
+        """
+        try:
+            with self._connected().begin() as transaction:
+                edge = read_edge(transaction.connection)
+        except (SQLAlchemyError, OSError) as fault:
+            self._disconnect()
+            raise LedgerError(f"the ledger cannot be opened: {told(fault)}") from fault
+        self._size, self._last = edge.size, edge.last
+        self._thread.start()
+
+    def put(self, waiting: Waiting) -> None:
+        """Hand in an entry, from any thread."""
+        self._queue.put(waiting)
+
+    def stop(self, seconds: float) -> int:
+        """Write what is left and end, within ``seconds``. Returns how many entries could not be written."""
+        self._queue.put(None)
+        self._thread.join(seconds)
+        if not self._thread.is_alive():
+            self._disconnect()
+        return len(self._backlog) + self._lost
+
+    def _run(self) -> None:
+        while True:
+            self._take_in()
+            written = self._write_next() if self._backlog else True
+            if self._stopped and (not written or not self._backlog):
+                return
+
+    def _take_in(self) -> None:
+        """Move what has arrived into the backlog; wait for it when there is nothing else to do."""
+        end = self._until()
+        while not self._stopped and (self._trouble or len(self._backlog) < LARGEST_GROUP):
+            try:
+                remaining = None if end is None else end - time.monotonic()
+                nothing = remaining is not None and remaining <= 0
+                waiting = self._queue.get_nowait() if nothing else self._queue.get(timeout=remaining)
+            except queue.Empty:
+                return
+            if waiting is None:
+                self._stopped = True
+                return
+            self._accept(waiting)
+            if self._trouble is None:
+                end = 0.0  # take what is there already, then write
+
+    def _until(self) -> float | None:
+        """Until when to wait for more, in monotonic seconds; ``None``: as long as it takes."""
+        if self._failures:
+            return time.monotonic() + RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1]
+        return 0.0 if self._backlog else None
+
+    def _accept(self, waiting: Waiting) -> None:
+        try:
+            waiting.draft = draft(waiting.entry, self._by)
+        except LedgerError as fault:
+            self._settled([waiting], fault)
+            return
+        if self._trouble is not None:
+            self._settled([waiting], refusal(self._trouble))
+            if len(self._backlog) >= self._memory:
+                self._lost += 1
+                return
+            self._late += 1
+        self._backlog.append(waiting)
+
+    def _write_next(self) -> bool:
+        """Try to make the next group durable."""
+        group = list(islice(self._backlog, LARGEST_GROUP))
+        self.busy_since = time.monotonic()
+        try:
+            receipts = self._commit(group)
+        except Exception as fault:  # noqa: BLE001 (whatever it is: the thread must outlive it)
+            self._fail(fault)
+            return False
+        finally:
+            self.busy_since = None
+        self._attempted = []
+        self._failures = 0
+        for _ in receipts:
+            self._backlog.popleft()
+        if receipts:
+            self._size, self._last = receipts[-1].position + 1, receipts[-1].leaf
+        self._settled(group[: len(receipts)], receipts)
+        if self._trouble is not None and not self._backlog:
+            self._recover(self._trouble)
+        return True
+
+    def _commit(self, group: Sequence[Waiting]) -> Sequence[Receipt]:
+        connection = self._connected()
+        with connection.begin():
+            edge = read_edge(connection, lock=True)
+            if (edge.size, edge.last) != (self._size, self._last):
+                self._check_grown(connection, edge)
+            if self._attempted and self._holds(connection, self._attempted[0]):
+                return self._attempted
+            drafts = [waiting.draft for waiting in group if waiting.draft is not None]
+            self._attempted = write_group(connection, edge, drafts, self._key)
+        return self._attempted
+
+    def _check_grown(self, connection: Connection, edge: Edge) -> None:
+        """Another writer may have added entries; nobody may have taken any away."""
+        if not self._size or self._holds(connection, Receipt(self._size - 1, self._last)):
+            return
+        raise LedgerError(
+            f"the ledger was rolled back: entry {self._size - 1}, which was durable, is gone or another one "
+            f"(it now has {edge.size} entries); put the right one back, or restart to go on from this"
+        )
+
+    @staticmethod
+    def _holds(connection: Connection, receipt: Receipt) -> bool:
+        at = select(entries.c.leaf).where(entries.c.position == receipt.position)
+        return bool(connection.scalar(at) == receipt.leaf)
+
+    def _fail(self, fault: Exception) -> None:
+        self._disconnect()
+        self._failures += 1
+        reason = str(fault) if isinstance(fault, LedgerError) else told(fault)
+        if self._trouble is None:
+            self._trouble = Trouble(reason, datetime.now(UTC))
+            self._late, self._lost = len(self._backlog), 0
+            log.error("ledger.trouble", reason=reason, waiting=self._late)
+            self._changed(self._trouble)
+        self._settled(tuple(self._backlog), refusal(self._trouble))
+
+    def _recover(self, trouble: Trouble) -> None:
+        """Everything is written: say so in the ledger itself, and take new work."""
+        self._trouble = None
+        since = trouble.since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        body = Recovered(since=since, late=self._late, lost=self._lost, detail=trouble.reason)
+        log.warning("ledger.recovered", since=since, late=self._late, lost=self._lost)
+        self._accept(Waiting(Entry.now(body), None))
+        self._changed(None)
+
+    def _connected(self) -> Connection:
+        """The connection, made anew if it was lost or if its file is no longer the one in place."""
+        if self._file is not None:
+            try:
+                status = self._file.stat()
+            except OSError as fault:
+                raise LedgerError(
+                    f"the ledger {self._file} is gone ({fault.strerror}); put it back"
+                ) from fault
+            if self._opened != (status.st_dev, status.st_ino):
+                self._disconnect()
+                self._opened = status.st_dev, status.st_ino
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(SQLAlchemyError):
+                connection.close()
+
+
+def refusal(trouble: Trouble) -> LedgerError:
+    """What everybody is told whose entry cannot be made durable now."""
+    return LedgerError(f"the ledger cannot be written since {trouble.since:%H:%M:%S} UTC: {trouble.reason}")
