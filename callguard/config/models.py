@@ -1,0 +1,193 @@
+"""What may stand in the configuration, as frozen typed models. ``config.example.yaml`` explains each key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from callguard.config.secrets import secret
+
+#: A name that may stand in a dialplan variable: letters, digits, underscore, dash, dot.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+#: One telephone key.
+Key = Annotated[str, Field(pattern=r"^[0-9*#]$")]
+#: A language as the prompt texts name it, such as ``en`` or ``fr``.
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$")]
+#: The code of a jurisdiction, such as ``DE`` or ``US-CA``.
+Code = Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z]{2,3})?$")]
+#: Text for a password: as it is, ``env:NAME`` or ``file:/path``.
+Secret = Annotated[SecretStr, BeforeValidator(secret)]
+Seconds = Annotated[float, Field(gt=0, le=120)]
+
+
+class Section(BaseModel):
+    """A part of the file: nothing unknown in it, nothing changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Ari(Section):
+    """How to reach Asterisk's REST interface."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$")] = "http://127.0.0.1:8088/ari"
+    app: Name = "callguard"
+    username: str = "callguard"
+    password: Secret
+    deadline: Seconds = 2.0
+    transport: Literal["auto", "websocket", "http"] = "auto"
+
+
+class Ami(Section):
+    """How to reach Asterisk's manager interface."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 5038
+    username: str = "callguard"
+    password: Secret
+
+
+class Asterisk(Section):
+    """The PBX."""
+
+    ari: Ari
+    ami: Ami
+
+
+class Site(Section):
+    """Who records, and where."""
+
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    jurisdiction: Code | None = None
+    agents: Code | None = None
+
+    @property
+    def recorder(self) -> str:
+        """Where the recorder stands."""
+        return self.jurisdiction or self.country
+
+
+class Dialogue(Section):
+    """How callers are asked. Times in seconds."""
+
+    languages: tuple[Language, ...] = ("en",)
+    yes_key: Key = "1"
+    no_key: Key = "2"
+    attempts: Annotated[int, Field(ge=1, le=5)] = 2
+    answer_seconds: Seconds = 6.0
+    leave_seconds: Seconds = 1.5
+    commit_seconds: Seconds = 2.0
+    confirm_seconds: Seconds = 5.0
+    keys_cut_question: bool = True
+    thank: bool = True
+    say_unrecorded: bool = True
+
+    @model_validator(mode="after")
+    def _keys_differ(self) -> Dialogue:
+        if self.yes_key == self.no_key:
+            raise ValueError(f"yes_key and no_key are both {self.yes_key}; give them different keys")
+        return self
+
+
+class Queue(Section):
+    """One queue whose calls may be recorded."""
+
+    recorded: Name | None = None
+    unrecorded: Name | None = None
+    purposes: Annotated[tuple[Name, ...], Field(min_length=1)] = ("quality",)
+    lawful_basis: (
+        Literal[
+            "consent",
+            "contract",
+            "legal_obligation",
+            "vital_interests",
+            "public_task",
+            "legitimate_interests",
+        ]
+        | None
+    ) = None
+    on_refusal: Literal["unrecorded-queue", "same-queue", "alternatives"] = "unrecorded-queue"
+    languages: tuple[Language, ...] | None = None
+    minimum_form: Literal["none", "notice", "implied-by-continuing", "opt-out", "explicit"] = "none"
+    retention_days: Annotated[int, Field(ge=1, le=36500)] | None = None
+    sample_percent: Annotated[float, Field(ge=0, le=100)] = 100.0
+    alternatives: dict[Language, str] = {}
+    agents: Code | None = None
+
+
+class Prompts(Section):
+    """Where rendered announcements are kept, and the site's own wording."""
+
+    directory: Path = Path("/var/lib/callguard/prompts")
+    texts: Path | None = None
+
+
+class Spool(Section):
+    """Where Asterisk writes what it captures, until it is sealed."""
+
+    directory: Path = Path("/dev/shm/callguard")  # noqa: S108 - memory, on purpose: plaintext speech never on a disk
+    allow_persistent_disk: bool = False
+    minimum_free_mb: Annotated[int, Field(ge=1)] = 64
+
+
+class Ledger(Section):
+    """Where consent and capture are written down."""
+
+    url: str = "sqlite:////var/lib/callguard/ledger.db"
+
+
+class Bypass(Section):
+    """Numbers that are never asked and never recorded."""
+
+    numbers: tuple[Annotated[str, Field(pattern=r"^\+?[0-9]{2,15}$")], ...] = ("112", "911", "999", "000")
+
+
+class Control(Section):
+    """The door for ``callguard calls`` and ``callguard stop-all``."""
+
+    socket: Path = Path("/run/callguard/control.sock")
+    state: Path = Path("/var/lib/callguard/state")
+
+
+class Log(Section):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "text"
+
+
+class Law(Section):
+    """What this site changes in the table of jurisdictions."""
+
+    overrides: dict[str, dict[str, Any]] = {}
+    files: tuple[Path, ...] = ()
+
+
+class Config(Section):
+    """The whole file."""
+
+    site: Site
+    asterisk: Asterisk
+    queues: Annotated[dict[Name, Queue], Field(min_length=1)]
+    dialogue: Dialogue = Dialogue()
+    prompts: Prompts = Prompts()
+    spool: Spool = Spool()
+    ledger: Ledger = Ledger()
+    law: Law = Law()
+    bypass: Bypass = Bypass()
+    control: Control = Control()
+    log: Log = Log()
+
+    def recorded_queue(self, name: str) -> str:
+        """The Asterisk queue for those who agreed."""
+        return self.queues[name].recorded or name
+
+    def unrecorded_queue(self, name: str) -> str:
+        """The Asterisk queue for everybody else; the dialplan uses the same rule when we are not there."""
+        return self.queues[name].unrecorded or f"{name}-unrecorded"
+
+    def languages(self, name: str) -> tuple[str, ...]:
+        """The languages a queue is served in, the usual one first."""
+        return self.queues[name].languages or self.dialogue.languages
