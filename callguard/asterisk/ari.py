@@ -1,0 +1,382 @@
+"""One live connection to ARI: events in over a websocket, requests out over the same or over HTTP.
+
+Coming back after it is lost is not done here (see `link`). The reading loop only reads, parses and hands
+over; it waits for nobody, because Asterisk cuts off a client that does not read
+(``websocket_write_timeout``, 100 ms).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any, Self
+
+import aiohttp
+import structlog
+
+from callguard.asterisk import http
+from callguard.asterisk.asking import Asking, Query
+from callguard.asterisk.errors import AriLogin, AriLost, AriRefused, AriTimeout, AriUnreadable
+from callguard.asterisk.events import (
+    ApplicationReplaced,
+    ChannelDestroyed,
+    Event,
+    PlaybackFinished,
+    PlaybackStarted,
+    StasisEnd,
+    event_of,
+    read_object,
+)
+from callguard.asterisk.playing import Playing
+from callguard.asterisk.settings import AriSettings
+from callguard.asterisk.verbs import AriVerbs, event_filter
+
+log = structlog.get_logger(__name__)
+
+#: Seconds the opening of the connection may take.
+OPENING_SECONDS = 5.0
+
+#: Seconds Asterisk gets to answer the first request over the websocket (0.1 ms on an idle 22.10.1). A version
+#: that does not know such requests passes them over in silence.
+PROBE_SECONDS = 1.0
+
+#: A request unanswered for this many seconds holds up those behind it: new ones go over HTTP meanwhile.
+BLOCKED_SECONDS = 0.25
+
+#: How long a websocket that is only held up by a slow request, while HTTP answers, is given before it
+#: counts as dead. Longer than any prompt.
+PATIENCE_SECONDS = 60.0
+
+#: Seconds Asterisk gets to take part in closing.
+CLOSING_SECONDS = 0.5
+
+#: The largest message we read. The list of all channels is the longest answer, about 600 bytes for each.
+LARGEST_MESSAGE = 32 * 1024 * 1024
+
+#: The handshake's statuses that time does not mend: credentials, rights, ARI not loaded.
+_LOGIN_STATUSES = frozenset({401, 403, 404})
+
+_OVER = frozenset(
+    {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
+)
+
+OnEvent = Callable[[Event], None]
+
+
+class Ari(AriVerbs):
+    """A live connection. Make one with `open`, wait for its end with `over`, end it with `close`."""
+
+    def __init__(
+        self,
+        settings: AriSettings,
+        session: aiohttp.ClientSession,
+        websocket: aiohttp.ClientWebSocketResponse[Any],
+        on_event: OnEvent,
+    ) -> None:
+        self.app = settings.app
+        self.replaced = False  #: another connection took over our application
+        self._settings = settings
+        self._session = session
+        self._websocket = websocket
+        self._on_event = on_event
+        self._asking = Asking()
+        self._playing = Playing()
+        self._loop = asyncio.get_running_loop()
+        self._heard = self._loop.time()
+        self._over_websocket = settings.transport == "websocket"
+        self._complained = False
+        self._why = ""
+        self._life = self._loop.create_task(self._live(), name="ari")
+
+    @classmethod
+    async def open(cls, settings: AriSettings, on_event: OnEvent) -> Self:
+        """Connect, choose the events, and find out how requests travel.
+
+        Args:
+            settings: Where and as whom.
+            on_event: Called for every event, in order, from the reading loop; it must return at once.
+
+        Raises:
+            AriLogin: Asterisk knows this user, or ARI itself, not.
+            AriLost: Asterisk cannot be reached.
+            AriTimeout: Asterisk does not answer.
+            AriRefused: Asterisk answers but will not serve us now.
+        """
+        session = http.open_session(settings)
+        try:
+            websocket = await _handshake(session, settings)
+        except BaseException:
+            await session.close()
+            raise
+        ari = cls(settings, session, websocket, on_event)
+        try:
+            await ari._prepare()
+        except BaseException:
+            await ari.close()
+            raise
+        return ari
+
+    @property
+    def transport(self) -> str:
+        """How requests travel just now: ``websocket`` or ``http``."""
+        return "websocket" if self._over_websocket else "http"
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        body: object | None = None,
+        deadline: float | None = None,
+        *,
+        channel: str | None = None,
+    ) -> Any:
+        """Make one request, once.
+
+        Args:
+            method: GET, POST, PUT or DELETE.
+            path: Below ``/ari/``, its parts already percent-encoded.
+            query: Parameters.
+            body: JSON to send.
+            deadline: Seconds; the one of the settings when None.
+            channel: The channel that has to carry it out. While it listens to a playback the request goes
+            over
+                HTTP, where it holds up nobody else.
+
+        Returns:
+            The JSON of the answer, None when it has none.
+
+        Raises:
+            AriTimeout: No answer within the deadline; it may still be carried out.
+            AriRefused: Asterisk said no, or the request is not fit to be sent.
+            AriLost: The connection is gone; it may have been carried out.
+            AriUnreadable: The answer is not what ARI gives.
+        """
+        if self._why:
+            raise AriLost(self._why)
+        if deadline is None:
+            deadline = self._settings.deadline
+        if self._over_websocket and not self._blocked(channel):
+            return await self._ask_over_websocket(method, path, query, body, deadline)
+        return await http.ask(self._session, self._settings.base, method, path, query, body, deadline)
+
+    async def over(self) -> str:
+        """Wait until the connection has ended, and say why."""
+        await asyncio.shield(self._life)
+        return self._why
+
+    async def close(self, why: str = "closed by callguard") -> None:
+        """End the connection; requests under way fail with AriLost."""
+        await self._end(why)
+        await self.over()
+
+    async def _prepare(self) -> None:
+        settings = self._settings
+        # The filter is set over HTTP: one left behind by an earlier process may keep websocket answers from
+        # us.
+        path, query, body = event_filter(settings.app, settings.allowed_events)
+        try:
+            await http.ask(self._session, settings.base, "PUT", path, query, body, settings.deadline)
+        except AriRefused as error:
+            if error.status in (401, 403):
+                raise AriLogin(
+                    error.status, error.method, error.path, f"{error.message} (read_only user?)"
+                ) from None
+            if error.status not in (404, 405):
+                raise
+            log.debug("Asterisk has no event filter, unwanted events will arrive as well")
+        if settings.transport == "auto":
+            try:
+                await self._ask_over_websocket("GET", "asterisk/ping", None, None, PROBE_SECONDS)
+            except AriTimeout:
+                log.info("Asterisk takes no requests over the websocket, they go over HTTP")
+
+    def _blocked(self, channel: str | None) -> bool:
+        """Whether a request over the websocket would wait, or make others wait, behind a slow one."""
+        if self._settings.transport != "auto":
+            return False
+        if channel is not None and self._playing.on(channel):
+            return True
+        oldest = self._asking.oldest(self._loop.time())
+        return oldest is not None and oldest[1] > BLOCKED_SECONDS
+
+    async def _ask_over_websocket(
+        self, method: str, path: str, query: Query | None, body: object | None, deadline: float
+    ) -> Any:
+        frame, answer = self._asking.ask(method, path, query, body, self._loop.time())
+        try:
+            async with asyncio.timeout(deadline):
+                await self._websocket.send_frame(frame, aiohttp.WSMsgType.TEXT)
+                return await answer
+        except TimeoutError:
+            raise AriTimeout(method, path, deadline) from None
+        except aiohttp.ClientError as error:
+            raise AriLost(f"the websocket failed during {method} {path} ({error})") from None
+        finally:
+            # Nobody waits any more. The request stays known as unanswered until Asterisk is past it.
+            if not answer.cancel() and not answer.cancelled():
+                answer.exception()
+
+    async def _live(self) -> None:
+        """Read until the end, and leave nothing behind."""
+        pulse = self._loop.create_task(self._pulse(), name="ari-pulse")
+        try:
+            await self._read()
+        finally:
+            self._why = self._why or "the reading loop was stopped"
+            self._asking.lost(self._why)
+            pulse.cancel()
+            await asyncio.wait({pulse})
+            await self._hang_up()
+            await self._session.close()
+        if not pulse.cancelled():
+            pulse.result()
+
+    async def _read(self) -> None:
+        while not self.replaced:
+            message = await self._websocket.receive()
+            self._heard = self._loop.time()
+            kind = message.type
+            if kind is aiohttp.WSMsgType.TEXT:
+                try:
+                    self._take(read_object(message.data))
+                except AriUnreadable as error:
+                    self._complain(str(error))
+            elif kind is aiohttp.WSMsgType.PONG:
+                if message.data.isdigit():
+                    self._asking.settle(int(message.data))
+            elif kind is aiohttp.WSMsgType.PING:
+                await self._websocket.pong(message.data)
+            elif kind in _OVER:
+                self._why = self._why or _ending(self._websocket, message)
+                return
+            else:
+                self._complain("a binary message, where ARI sends text only")
+        self._why = "another process took over the application"
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if message.get("type") == "RESTResponse":
+            # A late answer to the probe is an answer too: this Asterisk takes requests over the websocket.
+            self._over_websocket = self._over_websocket or self._settings.transport == "auto"
+            self._asking.answered(message)
+            return
+        event = event_of(message)
+        if isinstance(event, PlaybackFinished):
+            self._playing.ended(event.playback)
+        elif isinstance(event, PlaybackStarted):
+            self._playing.began(event.playback, event.channel)
+        elif isinstance(event, (StasisEnd, ChannelDestroyed)):
+            self._playing.gone(event.channel.id)
+        elif isinstance(event, ApplicationReplaced):
+            self.replaced = True
+        try:
+            self._on_event(event)
+        except Exception:  # what went wrong with one call must not cut the line of all the others
+            log.exception("an event of Asterisk could not be handled", event_type=type(event).__name__)
+
+    def _complain(self, what: str) -> None:
+        """Something unreadable arrived: a warning once per connection, the line itself is good."""
+        (log.debug if self._complained else log.warning)("Asterisk sent something unreadable", what=what)
+        self._complained = True
+
+    async def _pulse(self) -> None:
+        """Notice within a few seconds when nothing comes any more."""
+        beat = self._settings.heartbeat / 3
+        while True:
+            due = self._loop.time() + beat
+            await asyncio.sleep(beat)
+            now = self._loop.time()
+            if now - due > beat:
+                # We ourselves were held up (stopped, swapped out): what came meanwhile is still to be read.
+                self._heard = now
+            oldest = self._asking.oldest(now)
+            quiet = now - self._heard
+            if quiet >= self._settings.heartbeat and not await self._only_held_up(oldest):
+                await self._end(f"Asterisk has been silent for {quiet:.1f} s")
+                return
+            if oldest is not None or quiet >= beat:
+                try:
+                    await self._websocket.ping(str(self._asking.number).encode())
+                except aiohttp.ClientError:
+                    return  # the reading loop meets the same and says why
+
+    async def _only_held_up(self, oldest: tuple[str, float] | None) -> bool:
+        """Whether the websocket is merely held up by a slow request: then HTTP still answers."""
+        if oldest is None or oldest[1] > PATIENCE_SECONDS or self._settings.transport != "auto":
+            return False
+        beat = self._settings.heartbeat / 3
+        try:
+            await http.ask(self._session, self._settings.base, "GET", "asterisk/ping", None, None, beat)
+        except (AriTimeout, AriRefused, AriLost, AriUnreadable):
+            return False
+        log.debug(
+            "the websocket is held up, requests go over HTTP", request=oldest[0], seconds=round(oldest[1], 1)
+        )
+        return True
+
+    async def _end(self, why: str) -> None:
+        self._why = self._why or why
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        try:
+            async with asyncio.timeout(2 * CLOSING_SECONDS):
+                await self._websocket.close()
+        except TimeoutError:
+            log.debug("Asterisk took no part in closing the websocket")
+
+
+async def _handshake(
+    session: aiohttp.ClientSession, settings: AriSettings
+) -> aiohttp.ClientWebSocketResponse[Any]:
+    url = f"{settings.base}/events"
+    try:
+        async with asyncio.timeout(OPENING_SECONDS):
+            websocket = await session.ws_connect(
+                url,
+                params={"app": settings.app, "subscribeAll": "false"},
+                autoping=False,
+                max_msg_size=LARGEST_MESSAGE,
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSING_SECONDS),
+                decode_text=False,
+            )
+    except TimeoutError:
+        raise AriTimeout("GET", "events", OPENING_SECONDS) from None
+    except aiohttp.WSServerHandshakeError as error:
+        status, said = error.status, error.message
+    except (aiohttp.ClientError, ValueError) as error:
+        status, said = 0, f"{type(error).__name__}: {error}"
+    else:
+        _notice_lost_packets(websocket, settings.heartbeat)
+        return websocket
+    # Raised outside the handlers: the handshake's error carries the request with its credentials.
+    if status == 401:
+        raise AriLogin(
+            status, "GET", "events", f"{said}. Check user and password in ari.conf of {settings.base}"
+        )
+    if status in _LOGIN_STATUSES:
+        raise AriLogin(
+            status, "GET", "events", f"{said}. Check that ARI is enabled and allowed at {settings.base}"
+        )
+    if status:
+        raise AriRefused(status, "GET", "events", said)
+    raise AriLost(f"cannot connect to ARI at {settings.base} ({said})")
+
+
+def _notice_lost_packets(websocket: aiohttp.ClientWebSocketResponse[Any], seconds: float) -> None:
+    """Let the kernel end a connection whose packets nobody acknowledges.
+
+    It sees a dead network even while a slow request excuses the silence of Asterisk.
+    """
+    wire = websocket.get_extra_info("socket")
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux only
+    if wire is not None and option is not None:
+        wire.setsockopt(socket.IPPROTO_TCP, option, int(seconds * 1000))
+
+
+def _ending(websocket: aiohttp.ClientWebSocketResponse[Any], message: aiohttp.WSMessage) -> str:
+    fault = websocket.exception() or (message.data if isinstance(message.data, BaseException) else None)
+    if fault is not None:
+        return f"the connection to ARI broke ({type(fault).__name__}: {fault})"
+    return f"Asterisk closed the connection to ARI (code {websocket.close_code})"
