@@ -10,14 +10,14 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from callguard.errors import LedgerError
 from callguard.ledger.entry import Drafted, Receipt
 from callguard.ledger.keys import Checkpoint, SigningKey
+from callguard.ledger.pen import Pen
 from callguard.ledger.schema import entries, head, terms
 from callguard.ledger.tree import HASH_BYTES, Frontier, leaf_hash
 
@@ -39,24 +39,30 @@ class Edge:
         return self.frontier.size
 
 
-def read_edge(connection: Connection, *, lock: bool = False) -> Edge:
+def read_edge(pen: Pen, *, lock: bool = False) -> Edge:
     """Read the edge; with ``lock`` nobody else can move it until this transaction ends.
 
     Raises:
         LedgerError: the database holds no ledger, or its edge is damaged.
     """
-    question = _LOCKED_EDGE if lock else _EDGE
-    row = connection.execute(question).one_or_none()
+    row = pen.run(_LOCKED_EDGE if lock else _EDGE)
     if row is None:
         raise LedgerError(
             "the database holds no ledger (its table `head` is empty); restore it from a backup"
         )
     try:
-        return Edge(row.origin, Frontier.unpacked(row.size, row.peaks), row.last)
+        origin, size, peaks, last = row
+        return Edge(origin, Frontier.unpacked(size, peaks), last)
     except ValueError as fault:
         raise LedgerError(
             f"the edge of the ledger is damaged ({fault}); run `callguard ledger verify`"
         ) from fault
+
+
+def holds(pen: Pen, receipt: Receipt) -> bool:
+    """Whether this very entry stands in the database."""
+    row = pen.run(_LEAF, {"position": receipt.position})
+    return row is not None and bool(row[0] == receipt.leaf)
 
 
 def found(connection: Connection, key: SigningKey) -> None:
@@ -69,9 +75,7 @@ def found(connection: Connection, key: SigningKey) -> None:
         )
 
 
-def write_group(
-    connection: Connection, edge: Edge, drafts: Sequence[Drafted], key: SigningKey
-) -> list[Receipt]:
+def write_group(pen: Pen, edge: Edge, drafts: Sequence[Drafted], key: SigningKey) -> list[Receipt]:
     """Insert ``drafts`` after ``edge`` and move the edge, which becomes that of the new tree.
 
     The caller owns the transaction and throws the edge away if it fails.
@@ -88,41 +92,17 @@ def write_group(
         receipts.append(Receipt(position, last))
         frontier.add(last)
         position += 1
-    insert_rows(connection, entries, rows)
+    pen.insert(entries, rows)
     if marks:
-        insert_rows(connection, terms, marks)
+        pen.insert(terms, marks)
     note = Checkpoint.sign(edge.origin, position, frontier.root(), last, datetime.now(UTC), key)
-    connection.execute(
-        update(head), {"size": position, "peaks": frontier.packed(), "last": last, "note": note}
-    )
+    pen.run(_MOVE_EDGE, {"size": position, "peaks": frontier.packed(), "last": last, "note": note})
     return receipts
-
-
-def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows in few statements.
-
-    Every statement that a driver runs gives up the interpreter lock and has to win it back from
-    the event loop, which under load costs more than the insert itself. So a group is a handful of
-    multi-row statements instead of one per row.
-    """
-    start = 0
-    while start < len(rows):
-        width = 1 << min((len(rows) - start).bit_length() - 1, 6)
-        chunk = rows[start : start + width]
-        statement = _insert_statement(connection.engine, table, width)
-        connection.exec_driver_sql(statement, tuple(value for row in chunk for value in row))
-        start += width
-
-
-@cache
-def _insert_statement(engine: Engine, table: Table, width: int) -> str:
-    mark = "?" if engine.dialect.paramstyle == "qmark" else "%s"
-    columns = [c.name for c in table.columns if not (c.primary_key and c.autoincrement is True)]
-    quote = engine.dialect.identifier_preparer.quote
-    row = f"({','.join([mark] * len(columns))})"
-    names = ",".join(quote(name) for name in columns)
-    return f"INSERT INTO {quote(table.name)} ({names}) VALUES {','.join([row] * width)}"  # noqa: S608 (our own names)
 
 
 _EDGE = select(head.c.origin, head.c.size, head.c.peaks, head.c.last)
 _LOCKED_EDGE = _EDGE.with_for_update()
+_MOVE_EDGE = update(head).values(
+    size=bindparam("size"), peaks=bindparam("peaks"), last=bindparam("last"), note=bindparam("note")
+)
+_LEAF = select(entries.c.leaf).where(entries.c.position == bindparam("position"))

@@ -128,6 +128,14 @@ class Ledger:
             self._writer.put(Waiting(entry, future))
         return future
 
+    def note(self, entry: Entry) -> None:
+        """Hand in an entry that nothing waits for.
+
+        It keeps its order, is written with the next group or within 50 ms, and costs a fraction of
+        ``append``. What it says may be lost with this process until then.
+        """
+        self._writer.put(Waiting(entry, None))
+
     # -- reading ----------------------------------------------------------------------------------
 
     async def size(self) -> int:

@@ -13,23 +13,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine
 
 from callguard.errors import LedgerError
 from callguard.ledger.bodies import Recovered
-from callguard.ledger.commit import BEFORE_FIRST, Edge, read_edge, write_group
-from callguard.ledger.database import told
+from callguard.ledger.commit import BEFORE_FIRST, Edge, holds, read_edge, write_group
 from callguard.ledger.entry import Drafted, Entry, Receipt, draft
 from callguard.ledger.keys import SigningKey
-from callguard.ledger.schema import entries
+from callguard.ledger.pen import Pen
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +35,10 @@ LARGEST_GROUP = 512
 
 #: Pauses between attempts while the database is away, seconds: quick at first, for a lock that clears.
 RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
+
+
+#: How long a fact that nobody waits for may wait for company, seconds.
+LINGER_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Writer:
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="callguard-ledger", daemon=True)
         self._stopped = False
-        self._connection: Connection | None = None
+        self._pen: Pen | None = None
         self._opened: tuple[int, int] | None = None  # device and inode of the file that is open
         self._backlog: deque[Waiting] = deque()
         self._size, self._last = 0, BEFORE_FIRST  # the newest edge that is known to be durable
@@ -101,12 +102,8 @@ class Writer:
         Raises:
             LedgerError: the ledger cannot be opened.
         """
-        try:
-            with self._connected().begin() as transaction:
-                edge = read_edge(transaction.connection)
-        except (SQLAlchemyError, OSError) as fault:
-            self._disconnect()
-            raise LedgerError(f"the ledger cannot be opened: {told(fault)}") from fault
+        with self._connected().transaction() as pen:
+            edge = read_edge(pen)
         self._size, self._last = edge.size, edge.last
         self._thread.start()
 
@@ -143,8 +140,10 @@ class Writer:
                 self._stopped = True
                 return
             self._accept(waiting)
-            if self._trouble is None:
+            if self._trouble is None and (waiting.future is not None or self._stopped):
                 end = 0.0  # take what is there already, then write
+            elif end is None:
+                end = time.monotonic() + LINGER_SECONDS
 
     def _until(self) -> float | None:
         """Until when to wait for more, in monotonic seconds; ``None``: as long as it takes."""
@@ -189,35 +188,29 @@ class Writer:
         return True
 
     def _commit(self, group: Sequence[Waiting]) -> Sequence[Receipt]:
-        connection = self._connected()
-        with connection.begin():
-            edge = read_edge(connection, lock=True)
+        with self._connected().transaction() as pen:
+            edge = read_edge(pen, lock=True)
             if (edge.size, edge.last) != (self._size, self._last):
-                self._check_grown(connection, edge)
-            if self._attempted and self._holds(connection, self._attempted[0]):
+                self._check_grown(pen, edge)
+            if self._attempted and holds(pen, self._attempted[0]):
                 return self._attempted
             drafts = [waiting.draft for waiting in group if waiting.draft is not None]
-            self._attempted = write_group(connection, edge, drafts, self._key)
+            self._attempted = write_group(pen, edge, drafts, self._key)
         return self._attempted
 
-    def _check_grown(self, connection: Connection, edge: Edge) -> None:
+    def _check_grown(self, pen: Pen, edge: Edge) -> None:
         """Another writer may have added entries; nobody may have taken any away."""
-        if not self._size or self._holds(connection, Receipt(self._size - 1, self._last)):
+        if not self._size or holds(pen, Receipt(self._size - 1, self._last)):
             return
         raise LedgerError(
             f"the ledger was rolled back: entry {self._size - 1}, which was durable, is gone or another one "
             f"(it now has {edge.size} entries); put the right one back, or restart to go on from this"
         )
 
-    @staticmethod
-    def _holds(connection: Connection, receipt: Receipt) -> bool:
-        at = select(entries.c.leaf).where(entries.c.position == receipt.position)
-        return bool(connection.scalar(at) == receipt.leaf)
-
     def _fail(self, fault: Exception) -> None:
         self._disconnect()
         self._failures += 1
-        reason = str(fault) if isinstance(fault, LedgerError) else told(fault)
+        reason = str(fault) if isinstance(fault, LedgerError) else repr(fault)
         if self._trouble is None:
             self._trouble = Trouble(reason, datetime.now(UTC))
             self._late, self._lost = len(self._backlog), 0
@@ -234,7 +227,7 @@ class Writer:
         self._accept(Waiting(Entry.now(body), None))
         self._changed(None)
 
-    def _connected(self) -> Connection:
+    def _connected(self) -> Pen:
         """The connection, made anew if it was lost or if its file is no longer the one in place."""
         if self._file is not None:
             try:
@@ -246,15 +239,14 @@ class Writer:
             if self._opened != (status.st_dev, status.st_ino):
                 self._disconnect()
                 self._opened = status.st_dev, status.st_ino
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        return self._connection
+        if self._pen is None:
+            self._pen = Pen(self._engine)
+        return self._pen
 
     def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(SQLAlchemyError):
-                connection.close()
+        pen, self._pen = self._pen, None
+        if pen is not None:
+            pen.close()
 
 
 def refusal(trouble: Trouble) -> LedgerError:
