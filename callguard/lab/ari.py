@@ -79,7 +79,7 @@ class Line:
                 f"{settings.url}{path}",
                 params=query,
                 json=body,
-                auth=aiohttp.BasicAuth(settings.username, settings.password),
+                headers=settings.headers,
             ) as answer:
                 text = await answer.text()
                 if answer.status >= 400:

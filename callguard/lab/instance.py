@@ -45,6 +45,11 @@ class AriSettings:
     username: str
     password: str = field(repr=False)
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What a request has to carry."""
+        return {"Authorization": aiohttp.encode_basic_auth(self.username, self.password)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmiSettings:
@@ -274,13 +279,10 @@ class Instance:
             await asyncio.gather(ended, ready, return_exceptions=True)
 
     async def _answers(self) -> None:
-        console = self.directory / "run/asterisk.ctl"
-        while not _accepts(console):  # noqa: ASYNC110 - a socket's birth has no event to wait for
+        while not await self._booted_console():  # noqa: ASYNC110 - a socket's birth has no event
             await asyncio.sleep(BOOT_POLL)
-        await self.cli("core waitfullybooted", deadline=START_DEADLINE)
-        auth = aiohttp.BasicAuth(self.ari.username, self.ari.password)
         async with (
-            aiohttp.ClientSession(auth=auth) as session,
+            aiohttp.ClientSession(headers=self.ari.headers) as session,
             session.get(f"{self.ari.url}/asterisk/ping") as answer,
         ):
             if answer.status != 200:
@@ -291,18 +293,23 @@ class Instance:
         if not banner.startswith(b"Asterisk Call Manager"):
             raise LabError(f"The lab's {self.kind} answers its manager port with {banner!r}.{self._tail()}")
 
+    async def _booted_console(self) -> bool:
+        """Ask on the console, if it is there yet, and wait for the answer.
+
+        Connecting just to see whether anybody listens is fatal: in early boot Asterisk 22 writes its
+        greeting to the closed socket and dies of SIGPIPE.
+        """
+        if not (self.directory / "run/asterisk.ctl").exists():
+            return False
+        try:
+            await self.cli("core waitfullybooted", deadline=START_DEADLINE)
+        except LabError:
+            return False
+        return True
+
     def _tail(self) -> str:
         tail = self.log_tail()
         return f"\nThe end of its log in {self.directory}/log:\n{tail}" if tail else ""
-
-
-def _accepts(console: Path) -> bool:
-    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
-        try:
-            probe.connect(str(console))
-        except OSError:
-            return False
-    return True
 
 
 async def _hostname_resolves() -> bool:

@@ -94,9 +94,10 @@ class Lab:
             self._progress(f"Starting a PBX and the world around it (Asterisk {build.version})")
             stack.push_async_callback(self.pbx.stop)
             stack.push_async_callback(self.world.stop)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self.pbx.start())
-                group.create_task(self.world.start())
+            starts = await asyncio.gather(self.pbx.start(), self.world.start(), return_exceptions=True)
+            for failure in starts:
+                if failure is not None:
+                    raise failure
             self._teardown = stack.pop_all()
         return self
 

@@ -42,6 +42,7 @@ class Phone:
         name: str,
         pid: Callable[[], int],
         speaks: Callable[[float], Awaitable[str]],
+        inband: bool = False,
     ) -> None:
         self.channel = channel
         self.name = name
@@ -54,6 +55,9 @@ class Phone:
         self._said = directory / "said" / f"{channel}.sln"
         self._pid = pid
         self._speaks = speaks
+        self._inband = inband
+        self._hz: float | None = None
+        self._key = asyncio.Event()
         self._created = asyncio.Event()
         self._ringing = asyncio.Event()
         self._up = asyncio.Event()
@@ -107,17 +111,20 @@ class Phone:
             f"/channels/{self.channel}/dtmf",
             query={"dtmf": keys, "duration": str(length_ms), "between": str(pause_ms)},
         )
+        if self._inband:
+            # Sounding keys took the place of the voice; this order waits behind them.
+            await self._voice()
 
     async def speak(self, hz: float) -> None:
         """Say a tone until `hush` or the end of the call; keys can be pressed meanwhile."""
-        # Hold music rather than a playback: a playback would hold up every other order.
-        await self._line.ask(
-            "POST", f"/channels/{self.channel}/moh", query={"mohClass": await self._speaks(hz)}
-        )
+        self._hz = hz
+        await self._voice()
 
     async def hush(self) -> None:
         """Fall silent."""
+        self._hz = None
         await self._line.ask("DELETE", f"/channels/{self.channel}/moh")
+        await self._voice()
 
     async def hang_up(self) -> None:
         """End the call from this side, and wait until it is over."""
@@ -128,6 +135,20 @@ class Phone:
                 # The other side was quicker: the end is on its way.
                 await self.ended()
         await self.ended()
+
+    async def key_pressed(self, key: str, timeout: float = PATIENCE) -> None:
+        """Wait until this key has reached this phone's ear.
+
+        Raises:
+            LabError: it did not come in time.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while key not in self.keys:
+                    self._key.clear()
+                    await self._key.wait()
+        except TimeoutError:
+            raise LabError(f"{self} heard no key {key} within {timeout:g} s, but {self.keys!r}.") from None
 
     async def heard(self) -> tuple[audio.Samples, int]:
         """What reached this phone's ear: samples and their rate.
@@ -143,16 +164,31 @@ class Phone:
     def happened(self, state: str) -> None:
         """Take note of a state of the channel, as ARI names it."""
         self._created.set()
-        if state in ("Ringing", "Ring"):
+        if state in ("Ringing", "Ring", "Up"):
             self._ringing.set()
-        elif state == "Up":
-            self._ringing.set()
-            self._up.set()
+
+    def hears_key(self, key: str) -> None:
+        """Take note of a key event from the other side."""
+        self.keys += key
+        self._key.set()
+
+    async def open_line(self) -> None:
+        """Send sound from now on, as phones do: silence, until there is something to say."""
+        await self._voice()
+        self._up.set()
 
     def over(self, cause: int) -> None:
         """Take note of the end."""
         self.cause = cause
         self._ended.set()
+
+    async def _voice(self) -> None:
+        if self._hz is None:
+            await self._line.ask("POST", f"/channels/{self.channel}/silence")
+        else:
+            # Hold music rather than a playback: a playback would hold up every other order.
+            tone = await self._speaks(self._hz)
+            await self._line.ask("POST", f"/channels/{self.channel}/moh", query={"mohClass": tone})
 
     async def _reach(self, moment: asyncio.Event, word: str, timeout: float) -> None:
         waits = [asyncio.create_task(event.wait()) for event in (moment, self._ended)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,12 +40,17 @@ class Agent:
 
     def __init__(self, name: str, *, hz: float | None) -> None:
         self.name = name
-        self.hz = hz
+        self._usual_hz = hz
+        self._changed = asyncio.Condition()
+        self.reset()
+
+    def reset(self) -> None:
+        """Be as at the start: pick up at once, say the usual, remember no call."""
+        self.hz = self._usual_hz
         self.answers_after: float | None = 0.0
         self.calls: list[Phone] = []
         self.answered_calls: list[Phone] = []
         self._given: set[Phone] = set()
-        self._changed = asyncio.Condition()
 
     async def next_call(self, timeout: float = PATIENCE, *, number: str | None = None) -> Phone:
         """The next answered call (from that number) that was not given out before.
@@ -79,6 +84,7 @@ class Agent:
             return
         await asyncio.sleep(self.answers_after)
         await phone.answer()
+        await phone.answered()
         if self.hz is not None:
             await phone.speak(self.hz)
         self.answered_calls.append(phone)
@@ -116,7 +122,7 @@ class World(Instance):
         self._numbers = itertools.count(1)
         self._tones: set[float] = set()
         self._tone_lock = asyncio.Lock()
-        self._serving: set[asyncio.Task[None]] = set()
+        self._deeds: set[asyncio.Task[None]] = set()
 
     def values(self) -> dict[str, Any]:
         """What the templates may name."""
@@ -141,9 +147,9 @@ class World(Instance):
 
     async def stop(self) -> None:
         """Stop; every call ends."""
-        for task in self._serving:
+        for task in self._deeds:
             task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
+        await asyncio.gather(*self._deeds, return_exceptions=True)
         await self._line.close()
         await super().stop()
 
@@ -185,7 +191,7 @@ class World(Instance):
         line = "trunk" if keys == "rfc4733" else f"trunk-{keys}"
         endpoint = line if transport == "udp" else f"{line}-over-tcp"
         channel = f"call-{next(self._numbers)}"
-        phone = self._phone(channel, number)
+        phone = self._phone(channel, number, inband=keys == "inband")
         phone.caller_number, phone.caller_name = caller_id, caller_name
         settings = {
             "CONNECTEDLINE(name-charset,i)": "utf8",
@@ -209,12 +215,15 @@ class World(Instance):
         await self._line.ask("POST", f"/channels/{channel}/dial", query={"timeout": "120"})
         return phone
 
-    async def hang_up_all(self) -> None:
-        """End every call there is: a clean start for whoever comes next."""
+    async def settle(self) -> None:
+        """End every call there is and forget it; agents behave again as at the start."""
         live = [phone for phone in self._phones.values() if phone.cause is None]
         await asyncio.gather(*(phone.hang_up() for phone in live))
+        self._phones.clear()
+        for agent in self.agents.values():
+            agent.reset()
 
-    def _phone(self, channel: str, name: str) -> Phone:
+    def _phone(self, channel: str, name: str, *, inband: bool = False) -> Phone:
         phone = Phone(
             self._line,
             channel,
@@ -222,6 +231,7 @@ class World(Instance):
             name=name,
             pid=lambda: self.pid,
             speaks=self._tone_class,
+            inband=inband,
         )
         self._phones[channel] = phone
         return phone
@@ -234,25 +244,23 @@ class World(Instance):
             phone = self._phone(channel["id"], event["args"][1])
             phone.caller_number = channel["caller"]["number"]
             phone.caller_name = channel["caller"]["name"]
-            task = asyncio.create_task(self._serve(phone))
-            self._serving.add(task)
-            task.add_done_callback(self._serving.discard)
+            self._do(phone, self.agent(phone.name).serve(phone))
         known = self._phones.get(channel.get("id", ""))
         if known is None:
             return
         if kind in ("StasisStart", "ChannelStateChange"):
             known.happened(channel["state"])
+            if channel["state"] == "Up":
+                self._do(known, known.open_line())
         elif kind == "ChannelDtmfReceived":
-            known.keys += event["digit"]
+            known.hears_key(event["digit"])
         elif kind == "ChannelDestroyed":
             known.over(event["cause"])
 
-    async def _serve(self, phone: Phone) -> None:
-        try:
-            await self.agent(phone.name).serve(phone)
-        except LabError:
-            # A call that ended while it was being picked up is an ordinary thing; anything else is not.
-            await phone.ended()
+    def _do(self, phone: Phone, deed: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_unless_ended(phone, deed))
+        self._deeds.add(task)
+        task.add_done_callback(self._deeds.discard)
 
     async def _tone_class(self, hz: float) -> str:
         """The hold-music class that plays this tone."""
@@ -269,6 +277,14 @@ class World(Instance):
         audio.write_sln(folder / "tone.sln", audio.tone(hz, TONE_SECONDS))
         self.write_file(f"tones/{name}.conf", f"[{name}]\nmode = files\ndirectory = {folder}\n")
         self._tones.add(hz)
+
+
+async def _unless_ended(phone: Phone, deed: Coroutine[Any, Any, None]) -> None:
+    try:
+        await deed
+    except LabError:
+        # A call that ends while something is done on it is an ordinary thing; anything else is not.
+        await phone.ended()
 
 
 def _tone_name(hz: float) -> str:
