@@ -8,7 +8,6 @@ over; it waits for nobody, because Asterisk cuts off a client that does not read
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -28,14 +27,12 @@ from callguard.asterisk.events import (
     event_of,
     read_object,
 )
+from callguard.asterisk.handshake import CLOSING_SECONDS, ending, handshake
 from callguard.asterisk.playing import Playing
 from callguard.asterisk.settings import AriSettings
 from callguard.asterisk.verbs import AriVerbs, event_filter
 
 log = structlog.get_logger(__name__)
-
-#: Seconds the opening of the connection may take.
-OPENING_SECONDS = 5.0
 
 #: Seconds Asterisk gets to answer the first request over the websocket (0.1 ms on an idle 22.10.1). A version
 #: that does not know such requests passes them over in silence.
@@ -47,15 +44,6 @@ BLOCKED_SECONDS = 0.25
 #: How long a websocket that is only held up by a slow request, while HTTP answers, is given before it
 #: counts as dead. Longer than any prompt.
 PATIENCE_SECONDS = 60.0
-
-#: Seconds Asterisk gets to take part in closing.
-CLOSING_SECONDS = 0.5
-
-#: The largest message we read. The list of all channels is the longest answer, about 600 bytes for each.
-LARGEST_MESSAGE = 32 * 1024 * 1024
-
-#: The handshake's statuses that time does not mend: credentials, rights, ARI not loaded.
-_LOGIN_STATUSES = frozenset({401, 403, 404})
 
 _OVER = frozenset(
     {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
@@ -105,7 +93,7 @@ class Ari(AriVerbs):
         """
         session = http.open_session(settings)
         try:
-            websocket = await _handshake(session, settings)
+            websocket = await handshake(session, settings)
         except BaseException:
             await session.close()
             raise
@@ -140,9 +128,8 @@ class Ari(AriVerbs):
             query: Parameters.
             body: JSON to send.
             deadline: Seconds; the one of the settings when None.
-            channel: The channel that has to carry it out. While it listens to a playback the request goes
-            over
-                HTTP, where it holds up nobody else.
+            channel: The channel that has to carry it out. While it listens to a playback the request
+                goes over HTTP, where it holds up nobody else.
 
         Returns:
             The JSON of the answer, None when it has none.
@@ -173,8 +160,7 @@ class Ari(AriVerbs):
 
     async def _prepare(self) -> None:
         settings = self._settings
-        # The filter is set over HTTP: one left behind by an earlier process may keep websocket answers from
-        # us.
+        # Over HTTP: the filter an earlier process left behind may keep answers over the websocket from us.
         path, query, body = event_filter(settings.app, settings.allowed_events)
         try:
             await http.ask(self._session, settings.base, "PUT", path, query, body, settings.deadline)
@@ -220,18 +206,16 @@ class Ari(AriVerbs):
 
     async def _live(self) -> None:
         """Read until the end, and leave nothing behind."""
-        pulse = self._loop.create_task(self._pulse(), name="ari-pulse")
         try:
-            await self._read()
+            async with asyncio.TaskGroup() as group:
+                pulse = group.create_task(self._pulse(), name="ari-pulse")
+                await self._read()
+                pulse.cancel()
         finally:
             self._why = self._why or "the reading loop was stopped"
             self._asking.lost(self._why)
-            pulse.cancel()
-            await asyncio.wait({pulse})
             await self._hang_up()
             await self._session.close()
-        if not pulse.cancelled():
-            pulse.result()
 
     async def _read(self) -> None:
         while not self.replaced:
@@ -249,7 +233,7 @@ class Ari(AriVerbs):
             elif kind is aiohttp.WSMsgType.PING:
                 await self._websocket.pong(message.data)
             elif kind in _OVER:
-                self._why = self._why or _ending(self._websocket, message)
+                self._why = self._why or ending(self._websocket, message)
                 return
             else:
                 self._complain("a binary message, where ARI sends text only")
@@ -325,58 +309,3 @@ class Ari(AriVerbs):
                 await self._websocket.close()
         except TimeoutError:
             log.debug("Asterisk took no part in closing the websocket")
-
-
-async def _handshake(
-    session: aiohttp.ClientSession, settings: AriSettings
-) -> aiohttp.ClientWebSocketResponse[Any]:
-    url = f"{settings.base}/events"
-    try:
-        async with asyncio.timeout(OPENING_SECONDS):
-            websocket = await session.ws_connect(
-                url,
-                params={"app": settings.app, "subscribeAll": "false"},
-                autoping=False,
-                max_msg_size=LARGEST_MESSAGE,
-                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSING_SECONDS),
-                decode_text=False,
-            )
-    except TimeoutError:
-        raise AriTimeout("GET", "events", OPENING_SECONDS) from None
-    except aiohttp.WSServerHandshakeError as error:
-        status, said = error.status, error.message
-    except (aiohttp.ClientError, ValueError) as error:
-        status, said = 0, f"{type(error).__name__}: {error}"
-    else:
-        _notice_lost_packets(websocket, settings.heartbeat)
-        return websocket
-    # Raised outside the handlers: the handshake's error carries the request with its credentials.
-    if status == 401:
-        raise AriLogin(
-            status, "GET", "events", f"{said}. Check user and password in ari.conf of {settings.base}"
-        )
-    if status in _LOGIN_STATUSES:
-        raise AriLogin(
-            status, "GET", "events", f"{said}. Check that ARI is enabled and allowed at {settings.base}"
-        )
-    if status:
-        raise AriRefused(status, "GET", "events", said)
-    raise AriLost(f"cannot connect to ARI at {settings.base} ({said})")
-
-
-def _notice_lost_packets(websocket: aiohttp.ClientWebSocketResponse[Any], seconds: float) -> None:
-    """Let the kernel end a connection whose packets nobody acknowledges.
-
-    It sees a dead network even while a slow request excuses the silence of Asterisk.
-    """
-    wire = websocket.get_extra_info("socket")
-    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux only
-    if wire is not None and option is not None:
-        wire.setsockopt(socket.IPPROTO_TCP, option, int(seconds * 1000))
-
-
-def _ending(websocket: aiohttp.ClientWebSocketResponse[Any], message: aiohttp.WSMessage) -> str:
-    fault = websocket.exception() or (message.data if isinstance(message.data, BaseException) else None)
-    if fault is not None:
-        return f"the connection to ARI broke ({type(fault).__name__}: {fault})"
-    return f"Asterisk closed the connection to ARI (code {websocket.close_code})"

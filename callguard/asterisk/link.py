@@ -57,7 +57,7 @@ class Link(ABC, Generic[L]):
 
     @property
     def connected(self) -> bool:
-        """Whether the line is up and the controller has caught up with it."""
+        """Whether there is a live line."""
         return self._line is not None
 
     async def start(self) -> None:
@@ -78,7 +78,10 @@ class Link(ABC, Generic[L]):
         """End the line and come back no more."""
         self._stopping.set()
         if self._task is not None:
-            await self._task
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            if not self._task.cancelled():
+                await self._task
 
     async def run(self) -> None:
         """Hold the line until `stop`, or until it is over for good. Cancelling it is fine as well."""
@@ -110,9 +113,9 @@ class Link(ABC, Generic[L]):
         began = asyncio.get_running_loop().time()
         why = "stopped"
         try:
+            self._line = line
             if self._on_up is not None:
                 await self._on_up(line)
-            self._line = line
             self._tried.set()
             log.info("connected to Asterisk", link=self.name)
             self._warned = False
@@ -151,9 +154,7 @@ class Link(ABC, Generic[L]):
     def _tell(self, why: str, wait: float) -> None:
         """A warning once per outage; what follows until it is mended is for debugging."""
         say = log.debug if self._warned else log.warning
-        say(
-            "no connection to Asterisk, calls go unrecorded", link=self.name, why=why, next_try=round(wait, 2)
-        )
+        say("no connection to Asterisk", link=self.name, why=why, next_try=round(wait, 2))
         self._warned = True
 
 
