@@ -111,17 +111,29 @@ class Queue(Section):
     on_refusal: Literal["unrecorded-queue", "same-queue", "alternatives"] = "unrecorded-queue"
     languages: tuple[Language, ...] | None = None
     minimum_form: Literal["none", "notice", "implied-by-continuing", "opt-out", "explicit"] = "none"
-    retention_days: Annotated[int, Field(ge=1, le=36500)] | None = None
+    retention_days: Annotated[int, Field(ge=1, le=36500)] = 90
     sample_percent: Annotated[float, Field(ge=0, le=100)] = 100.0
-    alternatives: dict[Language, str] = {}
+    alternatives: Name | None = None
     agents: Code | None = None
+
+    @model_validator(mode="after")
+    def _refusers_have_somewhere_to_go(self) -> Queue:
+        if self.on_refusal == "alternatives" and self.alternatives is None:
+            raise ValueError(
+                "on_refusal is alternatives; name a key of prompts.alternatives in 'alternatives'"
+            )
+        return self
 
 
 class Prompts(Section):
     """Where rendered announcements are kept, and the site's own wording."""
 
     directory: Path = Path("/var/lib/callguard/prompts")
-    texts: Path | None = None
+    wideband: bool = False
+    texts: dict[Language, dict[str, str]] = {}
+    purposes: dict[Name, dict[Language, str]] = {}
+    alternatives: dict[Name, dict[Language, str]] = {}
+    voices: dict[Language, str] = {}
 
 
 class Spool(Section):
@@ -187,6 +199,16 @@ class Config(Section):
     def unrecorded_queue(self, name: str) -> str:
         """The Asterisk queue for everybody else; the dialplan uses the same rule when we are not there."""
         return self.queues[name].unrecorded or f"{name}-unrecorded"
+
+    @model_validator(mode="after")
+    def _alternatives_are_told(self) -> Config:
+        for name, queue in self.queues.items():
+            if queue.alternatives is not None and queue.alternatives not in self.prompts.alternatives:
+                raise ValueError(
+                    f"queues.{name}.alternatives names '{queue.alternatives}', which is not under "
+                    "prompts.alternatives; write there what refusers hear"
+                )
+        return self
 
     def languages(self, name: str) -> tuple[str, ...]:
         """The languages a queue is served in, the usual one first."""

@@ -79,6 +79,9 @@ Rule = Callable[[Call, Any], Step]
 NO_ANSWER = Answer(kind="none")
 SILENCE = Answer(kind="silence")
 
+#: Where these are the reason why nothing is captured, nothing has to be said either.
+UNTOLD = frozenset({Outcome.SWITCHED_OFF, Outcome.FAULT})
+
 #: A prompt that must be heard and was cut short by something other than the caller is played once more.
 REPLAYS = 1
 
@@ -105,8 +108,8 @@ def arrive(call: Call, event: CallArrived) -> Step:
     call = call.with_(plan=plan)
     if plan.exempt:
         return decide(call, Outcome.EXEMPT, event.at)
-    if not plan.capture and plan.uncaptured is Outcome.SWITCHED_OFF:
-        return decide(call, Outcome.SWITCHED_OFF, event.at)
+    if not plan.capture and plan.uncaptured in UNTOLD:
+        return decide(call, plan.uncaptured, event.at)
     if plan.announcement is None:
         if plan.form is Form.NONE:
             return told(call, event)

@@ -1,0 +1,405 @@
+"""The conductor: which call an event belongs to, and everything that concerns more than one call.
+
+Decided 2026-11: one task and one inbox for each call, owned by one task group, instead of one queue
+for all calls: a call that waits for Asterisk delays nobody else, and an error in one of them is that
+call's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+import structlog
+
+from callguard.asterisk import events as said
+from callguard.asterisk.ami import Ami
+from callguard.asterisk.ari import Ari
+from callguard.asterisk.events import Channel
+from callguard.asterisk.link import AriLink
+from callguard.asterisk.settings import AmiSettings, AriSettings
+from callguard.config import Config
+from callguard.consent import Call, State, advance
+from callguard.consent import actions as do
+from callguard.consent import events as ev
+from callguard.consent.words import Outcome, Plan
+from callguard.controller.conversation import Conversation, playback_id
+from callguard.controller.planning import Planner, Request
+from callguard.controller.switch import Switch
+from callguard.controller.verdict import Verdict
+from callguard.errors import AsteriskError, CallguardError
+from callguard.ledger import Entry, Kind, Ledger, body_for
+from callguard.ledger.bodies import AnyBody, Arrived, Fault, Rescued
+from callguard.ledger.bodies import Switch as SwitchEntry
+from callguard.recording import Spool
+
+log = structlog.get_logger(__name__)
+
+#: How many prompts a dialogue can have played when its controller died: five attempts of two, and some.
+MOST_PLAYBACKS = 16
+
+#: How many recorders one channel is taken to have at most when all recording is stopped.
+MOST_RECORDERS = 8
+
+
+class Conductor:
+    """All calls of one PBX. ``start`` it, ``stop`` it; what happens in between comes from Asterisk."""
+
+    def __init__(
+        self, *, config: Config, planner: Planner, ledger: Ledger, spool: Spool, switch: Switch
+    ) -> None:
+        self.config = config
+        self.planner = planner
+        self.ledger = ledger
+        self.spool = spool
+        self.switch = switch
+        self.conversations: dict[str, Conversation] = {}
+        self.replaced = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._off = switch.off
+        ari, ami = config.asterisk.ari, config.asterisk.ami
+        self.link = AriLink(
+            AriSettings(
+                url=ari.url,
+                app=ari.app,
+                username=ari.username,
+                password=ari.password.get_secret_value(),
+                deadline=ari.deadline,
+                transport=ari.transport,
+            ),
+            on_event=self._ari_event,
+            on_up=self._ari_up,
+            on_down=self._ari_down,
+            on_replaced=self.replaced.set,
+        )
+        self.ami = Ami(
+            AmiSettings(
+                host=ami.host,
+                port=ami.port,
+                username=ami.username,
+                password=ami.password.get_secret_value(),
+            ),
+            on_event=self._ami_event,
+            on_up=self._ami_up,
+        )
+
+    # ------------------------------------------------------------------ life
+
+    async def start(self) -> None:
+        """Connect. AMI first: a capture that could not be stopped must not be started."""
+        await self.ami.start()
+        await self.link.start()
+
+    async def stop(self) -> None:
+        """Let go of the PBX: callers in the dialogue go on unrecorded, conversations are left as they are."""
+        for conversation in list(self.conversations.values()):
+            if not conversation.routed:
+                conversation.failed(ev.Fault.CONTROLLER, "callguard was stopped")
+        async with asyncio.timeout(5):
+            while any(not each.routed for each in self.conversations.values()):  # noqa: ASYNC110 - bounded above
+                await asyncio.sleep(0.02)
+        await self.link.stop()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.ami.stop()
+
+    def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something in a task that is ours; what it raises is logged, never lost."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the controller failed", task=task.get_name(), exc_info=error)
+            self.note(Fault(where=task.get_name(), detail=repr(error)[:500]))
+
+    # ------------------------------------------------------------------ what conversations need
+
+    @property
+    def ari(self) -> Ari | None:
+        """The live connection to ARI."""
+        return self.link.ari
+
+    def obstacle(self) -> ev.Failed | None:
+        """Why no capture may start now."""
+        now = time.monotonic()
+        if self._off:
+            return ev.Failed(at=now, fault=ev.Fault.CONTROLLER, detail="recording is switched off")
+        if not self.ami.connected:
+            detail = "no connection to AMI: a recording could not be paused or stopped"
+            return ev.Failed(at=now, fault=ev.Fault.ASTERISK, detail=detail)
+        if not self.spool.has_room():
+            detail = f"less than {self.spool.minimum_free >> 20} MiB free in the spool"
+            return ev.Failed(at=now, fault=ev.Fault.SPOOL, detail=detail)
+        return None
+
+    def alert(self, what: str, detail: str, call: str) -> None:
+        """Somebody has to look at this: it stands in the log and in the ledger."""
+        log.warning("alert", what=what, detail=detail, call=call)
+        self.note(Fault(where=what, detail=detail[:500]), call)
+
+    def ended(self, conversation: Conversation) -> None:
+        """The call is over."""
+        self.conversations.pop(conversation.channel.id, None)
+
+    def note(self, body: AnyBody, call: str = "") -> None:
+        """Write a fact into the ledger; nobody waits for it."""
+        self.ledger.append(Entry.now(body, call))
+
+    # ------------------------------------------------------------------ arrivals
+
+    def _ari_event(self, event: said.Event) -> None:
+        match event:
+            case said.ChannelDtmfReceived():
+                if conversation := self.conversations.get(event.channel.id):
+                    conversation.digit(event.digit)
+            case said.PlaybackFinished():
+                if conversation := self.conversations.get(event.channel):
+                    conversation.playback_finished(event.playback, event.state)
+            case said.CallBroadcast():
+                self._own(self._claim(event.channel.id), f"claim {event.channel.id}")
+            case said.StasisStart():
+                self._arrived(event)
+            case said.StasisEnd():
+                conversation = self.conversations.get(event.channel.id)
+                if conversation and not conversation.routed:
+                    self._own(conversation.left_stasis(), f"left {event.channel.id}")
+            case said.ChannelHangupRequest() | said.ChannelDestroyed():
+                if conversation := self.conversations.get(event.channel.id):
+                    conversation.hung_up()
+
+    async def _claim(self, channel: str) -> None:
+        if self.ari is not None:
+            await self.ari.claim(channel)
+
+    def _arrived(self, event: said.StasisStart) -> None:
+        channel, (what, queue, called, customer) = event.channel, arguments(event.args)
+        if what != "consent" or queue not in self.config.queues:
+            known = ", ".join(self.config.queues)
+            detail = f"the dialplan asked for queue {queue!r}; config.yaml has: {known}"
+            log.error("no such queue, the call goes on unrecorded", channel=channel.id, detail=detail)
+            self.note(Fault(where="dialplan", detail=detail[:500]))
+            self._own(self._let_go(channel, f"{queue}-unrecorded"), f"let go {channel.id}")
+            return
+        request = Request(queue=queue, caller=channel.caller_number, called=called, customer=customer or None)
+        conversation = Conversation(
+            house=self,
+            channel=channel,
+            queue=queue,
+            call=Call(id=str(uuid.uuid4())),
+            arrived=time.monotonic(),
+        )
+        self.conversations[channel.id] = conversation
+        conversation.note(
+            Arrived(channel=channel.id, caller=channel.caller_number[:128], called=called, queue=queue)
+        )
+        self._own(conversation.run(self._plan(request, conversation)), f"call {conversation.call.id}")
+
+    def _plan(self, request: Request, conversation: Conversation) -> Plan:
+        try:
+            planned = self.planner.plan(request, switched_off=self._off)
+        except CallguardError as error:
+            self.alert("no plan for this call", str(error), conversation.call.id)
+            return self.planner.unplanned(request.queue)
+        if planned.concern:
+            self.alert("call not recorded", planned.concern, conversation.call.id)
+        return planned.plan
+
+    async def _let_go(self, channel: Channel, queue: str, *, known: str = "") -> None:
+        """Send a channel on unrecorded that no conversation takes care of."""
+        ari = self.ari
+        if ari is None:
+            return
+        for play in range(1, MOST_PLAYBACKS + 1 if known else 1):
+            await ari.stop_playback(playback_id(channel.id, play))
+        verdict = Verdict(
+            way="pass",
+            outcome=Outcome.FAULT,
+            queue="".join(c for c in queue if c.isalnum() or c in "_.-") or "unrecorded",
+            call=known or str(uuid.uuid4()),
+            channel=channel.id,
+        )
+        await ari.set_variable(channel.id, "CALLGUARD_VERDICT", verdict.text())
+        await ari.go_on(channel.id)
+
+    # ------------------------------------------------------------------ the manager interface
+
+    def _ami_event(self, event: Mapping[str, str]) -> None:
+        match event.get("Event"):
+            case "Hangup":
+                if conversation := self.conversations.get(event.get("Uniqueid", "")):
+                    conversation.hung_up()
+            case "MixMonitorStart":
+                self._recorder_started(event)
+            case "UserEvent":
+                self._user_event(event)
+
+    def _recorder_started(self, event: Mapping[str, str]) -> None:
+        channel = event.get("Uniqueid", "")
+        if self._off:
+            self._own(self._stop_recorders(channel), f"switched off {channel}")
+        elif conversation := self.conversations.get(channel):
+            conversation.recorder_started()
+
+    def _user_event(self, event: Mapping[str, str]) -> None:
+        channel = event.get("Uniqueid", "")
+        conversation = self.conversations.get(channel)
+        match event.get("UserEvent"):
+            case "CallguardCapture":
+                if conversation is not None and event.get("Call") == conversation.call.id:
+                    recorder = event.get("MixMonitorID", "")
+                    self._own(conversation.capture_started(recorder), f"capture {channel}")
+            case "CallguardRescue" | "CallguardUnheard" as what:
+                detail = "the lease ran out" if what == "CallguardRescue" else "no controller took the call"
+                call = conversation.call.id if conversation else ""
+                self.note(Rescued(channel=channel, queue=event.get("Queue", ""), detail=detail), call)
+                if conversation is not None:
+                    conversation.routed = True
+                    conversation.failed(ev.Fault.CAPTURE, detail)
+            case "CallguardBypass":
+                self._bypassed(event)
+
+    def _bypassed(self, event: Mapping[str, str]) -> None:
+        """An exempt caller was let through by the dialplan alone; the ledger learns of it afterwards."""
+        queue, call, now = event.get("Queue", ""), Call(id=str(uuid.uuid4())), time.monotonic()
+        if queue not in self.config.queues:
+            return
+        plan = Plan(
+            form=self.planner.unplanned(queue).form,
+            basis=self.planner.unplanned(queue).basis,
+            recorded_queue=self.config.recorded_queue(queue),
+            unrecorded_queue=self.config.unrecorded_queue(queue),
+            exempt=True,
+        )
+        caller = event.get("CallerIDNum", "")[:128]
+        self.note(Arrived(channel=event.get("Uniqueid", ""), caller=caller, called="", queue=queue), call.id)
+        _, actions = advance(call, ev.CallArrived(at=now, plan=plan))
+        for action in actions:
+            if isinstance(action, do.Commit):
+                self.note(body_for(action.entry), call.id)
+
+    # ------------------------------------------------------------------ coming and going of the links
+
+    async def _ari_up(self, ari: Ari) -> None:
+        """Find the callers who wait for a controller, and those of ours who are gone."""
+        channels = await ari.channels()
+        alive = {channel.id for channel in channels}
+        for conversation in list(self.conversations.values()):
+            if conversation.channel.id not in alive:
+                conversation.hung_up()
+            elif not conversation.routed:
+                conversation.feed(ev.Recovered(at=time.monotonic()))
+        for channel in channels:
+            data = channel.app_data.split(",")
+            if channel.app_name in {"Stasis", "StasisBroadcast"} and self._ours(channel, data):
+                queue = arguments(tuple(data[-1].split(":")))[1] if ":" in data[-1] else data[-1]
+                self.note(Rescued(channel=channel.id, queue=queue, detail="found without a controller"))
+                self._own(self._adopt(channel, queue), f"adopt {channel.id}")
+
+    def _ours(self, channel: Channel, data: list[str]) -> bool:
+        app = self.config.asterisk.ari.app
+        return channel.id not in self.conversations and any(app in part for part in data[:2])
+
+    async def _adopt(self, channel: Channel, queue: str) -> None:
+        """A caller left behind by a controller that died: on, unrecorded, at once."""
+        target = self.config.unrecorded_queue(queue) if queue in self.config.queues else f"{queue}-unrecorded"
+        try:
+            await self._let_go(channel, target, known=str(uuid.uuid4()))
+        except AsteriskError as error:
+            log.warning("caller not adopted, the lease leads on", channel=channel.id, why=str(error))
+
+    def _ari_down(self, why: str) -> None:
+        log.debug("ARI is gone", why=why)
+
+    async def _ami_up(self, ami: Ami) -> None:
+        """What ended while nobody told us, and what records although recording is switched off."""
+        channels = await ami.status()
+        alive = {channel.get("Uniqueid", "") for channel in channels}
+        for conversation in list(self.conversations.values()):
+            if conversation.channel.id not in alive:
+                conversation.hung_up()
+        if self._off:
+            await self._stop_all_recorders()
+
+    # ------------------------------------------------------------------ the one switch
+
+    async def switch_off(self, by: str) -> int:
+        """Stop all recording on the PBX; returns how many recorders were stopped.
+
+        Raises:
+            RecordingError: recording was stopped, but would start again with the next start of callguard.
+            AsteriskError: Asterisk could not be told to stop recorders.
+        """
+        self._off = True
+        log.warning("all recording is stopped", by=by)
+        try:
+            self.switch.turn_off(by)
+        finally:
+            self.note(SwitchEntry(kind=Kind.RECORDING_OFF, by=by))
+            for conversation in self.conversations.values():
+                conversation.feed(ev.RecordingSwitchedOff(at=time.monotonic(), by=by))
+        return await self._stop_all_recorders()
+
+    async def switch_on(self, by: str) -> None:
+        """Let recording start again, for calls that arrive from now on.
+
+        Raises:
+            RecordingError: the file that remembers the switch cannot be removed.
+        """
+        self.switch.turn_on()
+        self._off = False
+        self.note(SwitchEntry(kind=Kind.RECORDING_ON, by=by))
+        log.warning("recording is allowed again", by=by)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether all recording is stopped."""
+        return self._off
+
+    async def _stop_all_recorders(self) -> int:
+        stopped = 0
+        for channel in await self.ami.status():
+            stopped += await self._stopped_on(channel.get("Uniqueid", ""))
+        return stopped
+
+    async def _stop_recorders(self, channel: str) -> None:
+        await self._stopped_on(channel)
+
+    async def _stopped_on(self, channel: str) -> int:
+        """Stop every recorder of one channel: without an id Asterisk stops the newest."""
+        for count in range(MOST_RECORDERS):
+            try:
+                await self.ami.action("StopMixMonitor", {"Channel": channel})
+            except AsteriskError:
+                return count
+        return MOST_RECORDERS
+
+    def summary(self) -> list[dict[str, Any]]:
+        """The live calls, for people."""
+        now = time.monotonic()
+        return [
+            {
+                "call": each.call.id,
+                "channel": each.channel.id,
+                "caller": each.channel.caller_number,
+                "queue": each.queue,
+                "state": each.call.state.value,
+                "outcome": each.call.outcome.value if each.call.outcome else None,
+                "capture": each.call.capture.value,
+                "seconds": round(now - each.arrived, 1),
+            }
+            for each in self.conversations.values()
+            if each.call.state is not State.ENDED
+        ]
+
+
+def arguments(args: tuple[str, ...]) -> tuple[str, str, str, str]:
+    """What the dialplan passed: what is asked, queue, called number, the customer's jurisdiction."""
+    padded = (*args, "", "", "", "")
+    return padded[0], padded[1], padded[2], padded[3]

@@ -1,0 +1,132 @@
+"""The control door: a unix socket on which `callguard calls`, `stop-all` and `resume-all` are heard.
+
+Whoever may open the socket may use it; its directory and mode (0660) say who that is. It stays a unix
+socket so that nothing on the network can stop or start recording.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from callguard import __version__
+from callguard.controller.conductor import Conductor
+from callguard.errors import AsteriskError, CallguardError, ConfigError, RecordingError
+
+#: Seconds a question at the door may take.
+DEADLINE = 10.0
+
+
+class Door:
+    """Serves the socket while callguard runs."""
+
+    def __init__(self, conductor: Conductor, path: Path) -> None:
+        self._conductor = conductor
+        self._path = path
+        app = web.Application()
+        app.router.add_get("/calls", self._calls)
+        app.router.add_post("/stop-all", self._stop_all)
+        app.router.add_post("/resume-all", self._resume_all)
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def open(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            ConfigError: the socket cannot be made, or another callguard listens on it.
+        """
+        if await _answers(self._path):
+            raise ConfigError(f"{self._path}: another callguard is running here; stop it first")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.unlink(missing_ok=True)
+            await self._runner.setup()
+            await web.UnixSite(self._runner, str(self._path)).start()
+            self._path.chmod(0o660)
+        except OSError as error:
+            raise ConfigError(
+                f"control.socket: {self._path} cannot be made ({error.strerror}); use a directory that "
+                "callguard may write to"
+            ) from error
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._runner.cleanup()
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    async def _calls(self, _: web.Request) -> web.Response:
+        conductor = self._conductor
+        return web.json_response(
+            {
+                "version": __version__,
+                "ari": conductor.ari is not None,
+                "ami": conductor.ami.connected,
+                "ledger": conductor.ledger.healthy,
+                "recording_off": conductor.is_off,
+                "calls": conductor.summary(),
+            }
+        )
+
+    async def _stop_all(self, request: web.Request) -> web.Response:
+        who = await _who(request)
+        try:
+            stopped = await self._conductor.switch_off(who)
+        except (AsteriskError, RecordingError) as error:
+            return web.json_response({"error": str(error), "recording_off": True}, status=503)
+        return web.json_response({"recording_off": True, "stopped": stopped})
+
+    async def _resume_all(self, request: web.Request) -> web.Response:
+        try:
+            await self._conductor.switch_on(await _who(request))
+        except RecordingError as error:
+            return web.json_response({"error": str(error), "recording_off": True}, status=503)
+        return web.json_response({"recording_off": False})
+
+
+async def _who(request: web.Request) -> str:
+    body = await request.text()
+    return body.strip()[:100] or "somebody at the control socket"
+
+
+async def _answers(path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        await ask(path, "GET", "/calls")
+    except CallguardError:
+        return False
+    return True
+
+
+async def ask(path: Path, method: str, what: str, who: str = "") -> dict[str, Any]:
+    """Ask a running callguard.
+
+    Raises:
+        CallguardError: nobody answers there, or the answer is an error (its text says what to do).
+    """
+    timeout = aiohttp.ClientTimeout(total=DEADLINE)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)), timeout=timeout) as session,
+            session.request(method, f"http://callguard{what}", data=who.encode()) as response,
+        ):
+            answer: dict[str, Any] = await response.json()
+    except (OSError, aiohttp.ClientError, ValueError, TimeoutError) as error:
+        raise ConfigError(
+            f"{path}: no callguard answers there ({error or 'no answer in time'}); is `callguard run` running "
+            "with this configuration, and may you open its socket?"
+        ) from error
+    if "error" in answer:
+        raise RecordingError(str(answer["error"]))
+    return answer
+
+
+def caller() -> str:
+    """Who asks, for the ledger."""
+    return os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}"

@@ -1,0 +1,95 @@
+"""The spool: the directory in memory into which Asterisk writes what it captures."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from callguard.errors import RecordingError
+
+#: File systems that live in memory and never reach a disk of their own.
+IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+
+#: Samples per second of what MixMonitor writes into a ``.sln`` file, one byte pair each.
+RATE = 8000
+SAMPLE_BYTES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spool:
+    """Where plaintext speech may be, and nowhere else.
+
+    Attributes:
+        directory: the same path for Asterisk and for callguard.
+        allow_persistent_disk: the site accepts plaintext on a disk.
+        minimum_free: bytes that must be free before another capture may start.
+    """
+
+    directory: Path
+    allow_persistent_disk: bool = False
+    minimum_free: int = 64 << 20
+
+    def prepare(self) -> None:
+        """Make the directory, and refuse one that is not in memory.
+
+        Raises:
+            RecordingError: it cannot be made or written, or lies on a persistent disk.
+        """
+        try:
+            self.directory.mkdir(mode=0o2770, parents=True, exist_ok=True)
+        except OSError as error:
+            raise RecordingError(
+                f"{self.directory}: the spool cannot be made ({error.strerror}); create it, owned by "
+                "callguard and writable by Asterisk's group"
+            ) from error
+        if not os.access(self.directory, os.R_OK | os.W_OK | os.X_OK):
+            raise RecordingError(f"{self.directory}: the spool is not writable; change its owner or mode")
+        kind = self.file_system()
+        if kind not in IN_MEMORY and not self.allow_persistent_disk:
+            raise RecordingError(
+                f"{self.directory}: the spool lies on {kind}, so speech would reach a disk in the clear; "
+                "choose a directory on tmpfs such as /dev/shm/callguard, or accept the risk with "
+                "spool.allow_persistent_disk: yes"
+            )
+
+    def file_system(self) -> str:
+        """The kind of file system that the spool lies on."""
+        path = self.directory.resolve()
+        best, kind = -1, "unknown"
+        with Path("/proc/self/mountinfo").open(encoding="utf-8") as mounts:
+            for line in mounts:
+                before, _, after = line.partition(" - ")
+                point = Path(before.split()[4].replace("\\040", " "))
+                if (path == point or point in path.parents) and len(point.parts) >= best:
+                    best, kind = len(point.parts), after.split()[0]
+        return kind
+
+    def free(self) -> int:
+        """Bytes that can still be written."""
+        space = os.statvfs(self.directory)
+        return space.f_bavail * space.f_frsize
+
+    def has_room(self) -> bool:
+        """Whether another capture may start."""
+        try:
+            return self.free() >= self.minimum_free
+        except OSError:
+            return False
+
+    def paths(self, call: str) -> tuple[Path, Path]:
+        """What the customer's channel hears from the caller (in) and plays to the caller (out)."""
+        return self.directory / f"{call}-in.sln", self.directory / f"{call}-out.sln"
+
+    def opened(self, call: str) -> bool:
+        """Whether Asterisk opened both files.
+
+        MixMonitor reports success, an id and a start even when it could not open a file (22.10.1), and
+        samples arrive only after two seconds; that the files are there is the earliest proof.
+        """
+        return all(path.exists() for path in self.paths(call))
+
+    def seconds(self, call: str) -> float:
+        """How much of the call has reached the spool, in seconds of the longer direction."""
+        sizes = [path.stat().st_size for path in self.paths(call) if path.exists()]
+        return max(sizes, default=0) / (RATE * SAMPLE_BYTES)
