@@ -178,7 +178,7 @@ class PartyChanged:
     kind: Kind  #: PARTY_JOINED or PARTY_LEFT
     party: str
     channel: str
-    number: str = ""
+    phone: str = ""
     agent: str | None = None
     reason: str = ""
 
@@ -355,8 +355,8 @@ _NAMES: dict[type[Any], tuple[str, ...]] = {
 }
 
 
-def content_of(body: Body) -> dict[str, object]:
-    """The fields of ``body`` as a mapping, without its kind.
+def fields_of(body: Body) -> list[tuple[str, object]]:
+    """The fields of ``body`` by name, without its kind.
 
     Raises:
         LedgerError: the body is of no known class, or says a kind that its class cannot say.
@@ -367,7 +367,7 @@ def content_of(body: Body) -> dict[str, object]:
             f"{type(body).__name__} cannot stand in the ledger as {body.kind!r}: use the class that "
             "callguard.ledger.bodies names for this kind"
         )
-    return {name: getattr(body, name) for name in names}
+    return [(name, getattr(body, name)) for name in names]
 
 
 def body_of(kind: str, content: Mapping[str, Any]) -> AnyBody | None:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from callguard.errors import LedgerError
 from callguard.ledger.entry import Drafted, Receipt
 from callguard.ledger.keys import Checkpoint, SigningKey
 from callguard.ledger.pen import Pen
-from callguard.ledger.schema import entries, head, terms
+from callguard.ledger.schema import checkpoints, entries, head, terms
 from callguard.ledger.tree import HASH_BYTES, Frontier, leaf_hash
 
 #: The "hash of the entry before" of the very first entry.
@@ -32,6 +32,7 @@ class Edge:
     origin: str
     frontier: Frontier
     last: bytes
+    note: str  #: the checkpoint that the last commit signed
 
     @property
     def size(self) -> int:
@@ -51,8 +52,8 @@ def read_edge(pen: Pen, *, lock: bool = False) -> Edge:
             "the database holds no ledger (its table `head` is empty); restore it from a backup"
         )
     try:
-        origin, size, peaks, last = row
-        return Edge(origin, Frontier.unpacked(size, peaks), last)
+        origin, size, peaks, last, note = row
+        return Edge(origin, Frontier.unpacked(size, peaks), last, note)
     except ValueError as fault:
         raise LedgerError(
             f"the edge of the ledger is damaged ({fault}); run `callguard ledger verify`"
@@ -100,9 +101,22 @@ def write_group(pen: Pen, edge: Edge, drafts: Sequence[Drafted], key: SigningKey
     return receipts
 
 
-_EDGE = select(head.c.origin, head.c.size, head.c.peaks, head.c.last)
+def keep_checkpoint(pen: Pen, edge: Edge) -> None:
+    """Keep the checkpoint of ``edge`` beside the entries."""
+    if kept_size(pen) < edge.size:
+        pen.insert(checkpoints, [(edge.size, edge.note)])
+
+
+def kept_size(pen: Pen) -> int:
+    """How many entries the newest kept checkpoint covers."""
+    row = pen.run(_KEPT)
+    return 0 if row is None else row[0] or 0
+
+
+_EDGE = select(head.c.origin, head.c.size, head.c.peaks, head.c.last, head.c.note)
 _LOCKED_EDGE = _EDGE.with_for_update()
 _MOVE_EDGE = update(head).values(
     size=bindparam("size"), peaks=bindparam("peaks"), last=bindparam("last"), note=bindparam("note")
 )
+_KEPT = select(func.max(checkpoints.c.size))
 _LEAF = select(entries.c.leaf).where(entries.c.position == bindparam("position"))

@@ -13,13 +13,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from callguard.errors import LedgerError
-
-#: What JSON may hold here. Everything else is refused.
-type_error = "an entry may hold text, whole numbers, booleans, lists and mappings, not {found} (at {where})"
 
 #: RFC 8785 inherits the number range of ECMAScript: beyond 2**53 - 1 integers lose digits there.
 LARGEST = 2**53 - 1
@@ -35,33 +32,48 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _dump = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False).encode
 
 
-def encode(value: Mapping[str, object]) -> str:
-    """Write ``value`` canonically.
+def encode(fields: Iterable[tuple[str, object]]) -> str:
+    """Write fields canonically, without those that are ``None``.
 
     Raises:
-        LedgerError: it holds something that has no canonical form.
+        LedgerError: one holds something that has no canonical form.
     """
-    text = _dump(plain(value, "entry"))
-    return text if text.isascii() else _SURROGATE.sub("�", text)
+    found: dict[str, object] = {}
+    for name, value in fields:
+        kind = type(value)
+        if kind is str:
+            found[name] = masked(value) if name in FREE_TEXT else value
+        elif value is not None:
+            found[name] = value if kind is bool else _member(name, value, "entry")
+    text = _dump(found)
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def quoted(text: str) -> str:
+    """One text, canonically."""
+    return _SURROGATE.sub("\ufffd", _dump(text))
 
 
 def plain(value: object, where: str) -> object:
     """Reduce ``value`` to what JSON knows, refusing what has no canonical form."""
-    if value is True or value is False:
+    kind = type(value)
+    if kind is str or kind is bool:
         return value
-    if isinstance(value, str):
-        return str(value.value) if isinstance(value, StrEnum) else value
-    if isinstance(value, int):
-        if -LARGEST <= value <= LARGEST:
-            return value
-        raise LedgerError(f"the whole number at {where} is beyond 2**53 - 1; store it as text")
+    if kind is int and -LARGEST <= value <= LARGEST:  # type: ignore[operator]
+        return value
+    if isinstance(value, StrEnum):
+        return value.value
     if isinstance(value, Mapping):
         return {_key(k, where): _member(k, v, where) for k, v in value.items() if v is not None}
     if isinstance(value, (list, tuple)):
         return [plain(v, where) for v in value]
     if isinstance(value, (set, frozenset)):
         return sorted(str(plain(v, where)) for v in value)
-    raise LedgerError(type_error.format(found=type(value).__name__, where=where))
+    if kind is int:
+        raise LedgerError(f"the whole number at {where} is beyond 2**53 - 1; store it as text")
+    raise LedgerError(
+        f"an entry may hold text, whole numbers, booleans, lists, mappings, not {kind.__name__} (at {where})"
+    )
 
 
 def _key(key: object, where: str) -> str:

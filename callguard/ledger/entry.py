@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from callguard.errors import LedgerError
-from callguard.ledger.bodies import AnyBody, Kind, body_of, content_of
-from callguard.ledger.encoding import encode
+from callguard.ledger.bodies import AnyBody, Kind, body_of, fields_of
+from callguard.ledger.encoding import encode, quoted
 
 #: Version of the encoding of an entry. A reader refuses a version that it does not know.
 VERSION = 1
@@ -65,7 +65,7 @@ class Drafted:
 
 
 #: Top-level fields of a body by which entries can be searched.
-SEARCHABLE = ("caller", "called", "number", "queue", "outcome", "agent", "case", "recording", "who")
+SEARCHABLE = frozenset({"caller", "called", "phone", "queue", "outcome", "agent", "case", "recording", "who"})
 
 
 def draft(entry: Entry, by: str) -> Drafted:
@@ -84,29 +84,22 @@ def draft(entry: Entry, by: str) -> Drafted:
         )
     utc = entry.utc.astimezone(UTC)
     kind = str(entry.kind)
-    content = content_of(entry.body)
-    text = encode(
-        {
-            "body": content,
-            "by": by,
-            "call": entry.call,
-            "kind": kind,
-            "mono": round(entry.monotonic * 1e6),
-        }
-    )
+    fields = fields_of(entry.body)
+    moment = utc.isoformat(timespec="microseconds").removesuffix("+00:00")
     return Drafted(
-        head=f'{text[:-1]},"n":',
-        tail=f',"utc":"{utc.strftime("%Y-%m-%dT%H:%M:%S.%f")}Z","v":{VERSION}}}',
+        head=f'{{"body":{encode(fields)},"by":{quoted(by)},"call":"{entry.call}","kind":"{kind}",'
+        f'"mono":{round(entry.monotonic * 1e6)},"n":',
+        tail=f',"utc":"{moment}Z","v":{VERSION}}}',
         call=entry.call,
         kind=kind,
         utc_us=microseconds(utc),
-        terms=terms_of(content),
+        terms=terms_of(fields),
     )
 
 
-def terms_of(content: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Under which (field, value) pairs an entry with this body is found again."""
-    return tuple((name, term(str(content[name]))) for name in SEARCHABLE if content.get(name))
+def terms_of(fields: Iterable[tuple[str, Any]]) -> tuple[tuple[str, str], ...]:
+    """Under which (field, value) pairs an entry with these fields is found again."""
+    return tuple((name, term(str(value))) for name, value in fields if name in SEARCHABLE and value)
 
 
 def term(value: str) -> str:

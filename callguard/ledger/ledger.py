@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -20,9 +20,10 @@ from callguard.ledger.bodies import Kind
 from callguard.ledger.commit import found
 from callguard.ledger.database import file_of, parse_url, reading_engine, told, writing_engine
 from callguard.ledger.entry import Entry, Receipt, Stored
-from callguard.ledger.keys import SigningKey
+from callguard.ledger.keys import Checkpoint, SigningKey
 from callguard.ledger.migrate import create_file, upgrade
-from callguard.ledger.writer import Trouble, Waiting, Writer, refusal
+from callguard.ledger.publishing import Publisher, Target
+from callguard.ledger.writer import Pace, Trouble, Waiting, Writer, refusal
 
 Answer = TypeVar("Answer")
 
@@ -38,6 +39,8 @@ class Settings:
     key: SigningKey | None = None  #: signs; ``None``: the key file beside an SQLite ledger, made if missing
     name: str = "callguard"  #: the name of this controller in its entries
     deadline: float = 2.0  #: seconds after which a commit that hangs is given up by those who wait for it
+    pace: Pace = field(default_factory=Pace)
+    targets: tuple[Target, ...] = ()  #: where checkpoints go besides the database
     memory: int = 100_000  #: entries kept in memory while the database is away (about 2 kB each)
 
 
@@ -57,6 +60,7 @@ class Ledger:
         self._trouble: Trouble | None = None  # what the writer says
         self._hanging: Trouble | None = None  # what the watch says
         self._watcher: asyncio.Task[None] | None = None
+        self._publisher = Publisher(settings.targets)
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -67,7 +71,12 @@ class Ledger:
             LedgerError: it cannot be opened.
         """
         self._loop = asyncio.get_running_loop()
-        await asyncio.to_thread(self._prepare)
+        outside = await self._newest_outside()
+        await asyncio.to_thread(self._prepare, outside)
+        self._publisher.start()
+        for note in await self._ask(lambda connection: reading.checkpoints_after(connection, outside)):
+            self._publisher.put(note)
+        self._writer.start()
         self._watcher = asyncio.create_task(self._watch(), name="ledger-watch")
 
     async def close(self) -> None:
@@ -81,6 +90,8 @@ class Ledger:
         unwritten = await asyncio.to_thread(self._writer.stop, self._settings.deadline + 5)
         self._watcher.cancel()
         self._watcher = None
+        await asyncio.sleep(0)  # what the writer's last calls left for the loop
+        await self._publisher.stop(self._settings.deadline)
         self._readers.dispose()
         if unwritten:
             raise LedgerError(f"{unwritten} entries were never made durable: {self._reason()}")
@@ -184,7 +195,12 @@ class Ledger:
             raise LedgerError("a ledger in PostgreSQL needs ledger.signing_key: the file of its Ed25519 key")
         return SigningKey.load_or_create(self._file.with_suffix(".key"))
 
-    def _prepare(self) -> None:
+    async def _newest_outside(self) -> int:
+        """How many entries the newest checkpoint outside covers; 0 if nobody can say."""
+        notes = [await target.newest() for target in self._settings.targets]
+        return max((Checkpoint.parse(note).size for note in notes if note is not None), default=0)
+
+    def _prepare(self, outside: int) -> None:
         if self._file is not None:
             create_file(self._file)
         engine = writing_engine(self._url)
@@ -195,6 +211,13 @@ class Ledger:
         except SQLAlchemyError as fault:
             raise LedgerError(f"the ledger cannot be opened: {told(fault)}") from fault
         self._readers = reading_engine(self._url)
+        with self._readers.connect() as connection:
+            if (size := reading.size(connection)) < outside:
+                raise LedgerError(
+                    f"the ledger has {size} entries, but a checkpoint outside it was signed over {outside}: it "
+                    "was cut off or put back to an older state. Restore the newest copy. To go on from this "
+                    "one, keep the old checkpoints as evidence and name a new place for checkpoints"
+                )
         self._writer = Writer(
             engine=engine,
             file=self._file,
@@ -203,8 +226,9 @@ class Ledger:
             memory=self._settings.memory,
             settled=lambda group, outcome: self._call_soon(self._settle, group, outcome),
             changed=lambda trouble: self._call_soon(self._change, trouble),
+            checkpoint=lambda note: self._call_soon(self._publisher.put, note),
+            pace=self._settings.pace,
         )
-        self._writer.start()
 
     def _call_soon(self, function: Callable[..., None], *arguments: Any) -> None:
         if not self._loop.is_closed():

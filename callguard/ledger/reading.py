@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, exists, select
 
 from callguard.ledger.bodies import Kind
 from callguard.ledger.entry import Stored, microseconds, term
-from callguard.ledger.schema import entries, head, terms
+from callguard.ledger.schema import checkpoints, entries, head, terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,12 @@ class Question:
 def size(connection: Connection) -> int:
     """How many entries there are."""
     return connection.scalar(select(head.c.size)) or 0
+
+
+def checkpoints_after(connection: Connection, size: int) -> list[str]:
+    """The kept checkpoints that cover more than ``size`` entries, oldest first."""
+    question = select(checkpoints.c.note).where(checkpoints.c.size > size).order_by(checkpoints.c.size)
+    return list(connection.scalars(question))
 
 
 def open_calls(connection: Connection, since: datetime) -> list[str]:

@@ -51,7 +51,6 @@ checkpoints = Table(
     "checkpoints",
     metadata,
     Column("size", BigInteger, primary_key=True, autoincrement=False),
-    Column("key", Text, primary_key=True),  # id of the key that signed
     Column("note", Text, nullable=False),
 )
 

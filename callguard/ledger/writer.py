@@ -23,7 +23,15 @@ from sqlalchemy import Engine
 
 from callguard.errors import LedgerError
 from callguard.ledger.bodies import Recovered
-from callguard.ledger.commit import BEFORE_FIRST, Edge, holds, read_edge, write_group
+from callguard.ledger.commit import (
+    BEFORE_FIRST,
+    Edge,
+    holds,
+    keep_checkpoint,
+    kept_size,
+    read_edge,
+    write_group,
+)
 from callguard.ledger.entry import Drafted, Entry, Receipt, draft
 from callguard.ledger.keys import SigningKey
 from callguard.ledger.pen import Pen
@@ -47,6 +55,14 @@ class Trouble:
 
     reason: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often a checkpoint is kept and published: whichever comes first, never without new entries."""
+
+    seconds: float = 60.0
+    entries: int = 10_000
 
 
 @dataclass(slots=True)
@@ -74,6 +90,8 @@ class Writer:
         memory: int,
         settled: Callable[[Sequence[Waiting], Sequence[Receipt] | LedgerError], None],
         changed: Callable[[Trouble | None], None],
+        checkpoint: Callable[[str], None],
+        pace: Pace,
     ) -> None:
         self._engine = engine
         self._file = file
@@ -82,6 +100,8 @@ class Writer:
         self._memory = memory
         self._settled = settled
         self._changed = changed
+        self._checkpoint = checkpoint
+        self._pace = pace
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="callguard-ledger", daemon=True)
         self._stopped = False
@@ -89,6 +109,8 @@ class Writer:
         self._opened: tuple[int, int] | None = None  # device and inode of the file that is open
         self._backlog: deque[Waiting] = deque()
         self._size, self._last = 0, BEFORE_FIRST  # the newest edge that is known to be durable
+        self._kept = 0  # how many entries the last kept checkpoint covers
+        self._keep_by = 0.0  # monotonic; until when the next one has to be kept
         self._attempted: list[Receipt] = []  # of a group whose commit may or may not have happened
         self._trouble: Trouble | None = None
         self._failures = 0
@@ -104,6 +126,7 @@ class Writer:
         """
         with self._connected().transaction() as pen:
             edge = read_edge(pen)
+            self._kept = kept_size(pen)
         self._size, self._last = edge.size, edge.last
         self._thread.start()
 
@@ -123,6 +146,8 @@ class Writer:
         while True:
             self._take_in()
             written = self._write_next() if self._backlog else True
+            if written and self._keeping_due():
+                written = self._guarded(self._keep)
             if self._stopped and (not written or not self._backlog):
                 return
 
@@ -149,7 +174,9 @@ class Writer:
         """Until when to wait for more, in monotonic seconds; ``None``: as long as it takes."""
         if self._failures:
             return time.monotonic() + RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1]
-        return 0.0 if self._backlog else None
+        if self._backlog:
+            return 0.0
+        return self._keep_by if self._size > self._kept else None
 
     def _accept(self, waiting: Waiting) -> None:
         try:
@@ -167,25 +194,47 @@ class Writer:
 
     def _write_next(self) -> bool:
         """Try to make the next group durable."""
-        group = list(islice(self._backlog, LARGEST_GROUP))
+        return self._guarded(self._write_group)
+
+    def _guarded(self, step: Callable[[], None]) -> bool:
+        """Do one step on the database; whatever goes wrong is trouble, never the end of the thread."""
         self.busy_since = time.monotonic()
         try:
-            receipts = self._commit(group)
+            step()
         except Exception as fault:  # noqa: BLE001 (whatever it is: the thread must outlive it)
             self._fail(fault)
             return False
         finally:
             self.busy_since = None
-        self._attempted = []
         self._failures = 0
-        for _ in receipts:
-            self._backlog.popleft()
-        if receipts:
-            self._size, self._last = receipts[-1].position + 1, receipts[-1].leaf
-        self._settled(group[: len(receipts)], receipts)
         if self._trouble is not None and not self._backlog:
             self._recover(self._trouble)
         return True
+
+    def _write_group(self) -> None:
+        group = list(islice(self._backlog, LARGEST_GROUP))
+        receipts = self._commit(group)
+        self._attempted = []
+        for _ in receipts:
+            self._backlog.popleft()
+        if receipts:
+            if self._size == self._kept:
+                self._keep_by = time.monotonic() + self._pace.seconds
+            self._size, self._last = receipts[-1].position + 1, receipts[-1].leaf
+        self._settled(group[: len(receipts)], receipts)
+
+    def _keeping_due(self) -> bool:
+        fresh = self._size - self._kept
+        late = self._stopped or fresh >= self._pace.entries or time.monotonic() >= self._keep_by
+        return fresh > 0 and late
+
+    def _keep(self) -> None:
+        """Keep the checkpoint of the present edge and have it published."""
+        with self._connected().transaction() as pen:
+            edge = read_edge(pen, lock=True)
+            keep_checkpoint(pen, edge)
+        self._kept = self._size
+        self._checkpoint(edge.note)
 
     def _commit(self, group: Sequence[Waiting]) -> Sequence[Receipt]:
         with self._connected().transaction() as pen:

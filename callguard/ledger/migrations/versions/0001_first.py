@@ -40,7 +40,6 @@ def upgrade() -> None:
     op.create_table(
         "checkpoints",
         sa.Column("size", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("key", sa.Text, primary_key=True),
         sa.Column("note", sa.Text, nullable=False),
     )
     op.create_table(
