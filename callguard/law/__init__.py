@@ -32,52 +32,77 @@ Legal texts were read in part and from public pages. This is not legal advice; `
 ``review_by`` tell counsel where to begin.
 """
 
-from callguard.law.flags import Flag
-from callguard.law.numbers import Place, locate, warm_up
-from callguard.law.overrides import Override, Weakening, read_overrides
+from callguard.law.demands import Demands, Say, Spoken, announce_in, demands
+from callguard.law.difference import Change, Direction, difference
+from callguard.law.explain import PromptText, explain
+from callguard.law.flags import ANSWERS, Flag
+from callguard.law.lawbook import Lawbook
+from callguard.law.numbers import Place, e164, locate, warm_up
+from callguard.law.overrides import Override, Weakening, overrides_in, read_overrides
+from callguard.law.purposes import admit, retention_days
 from callguard.law.reading import LawTableError, Problem
-from callguard.law.ruling import (
-    Considered,
-    PartyFacts,
-    PartyRuling,
-    RetentionConflict,
-    Ruling,
-    rule_for,
-)
+from callguard.law.register import Imported, PriorConsent, prior_consent, read_register
+from callguard.law.review import Finding, review
+from callguard.law.ruling import Considered, PartyFacts, PartyRuling, RetentionConflict, Ruling, rule_for
+from callguard.law.sampling import sampled
+from callguard.law.schema import json_schema
 from callguard.law.table import Table, load_table
-from callguard.law.words import (
-    UNKNOWN,
-    Beep,
-    BeepRole,
-    Evidence,
-    Form,
-    Jurisdiction,
-    Rule,
-)
+from callguard.law.terms import Admission, Approval, ExceptionKind, Objection, Refusal, Terms
+from callguard.law.words import UNKNOWN, Beep, BeepRole, Evidence, Form, Jurisdiction, Rule
 
 __all__ = [
+    "ANSWERS",
     "UNKNOWN",
+    "Admission",
+    "Approval",
     "Beep",
     "BeepRole",
+    "Change",
     "Considered",
+    "Demands",
+    "Direction",
     "Evidence",
+    "ExceptionKind",
+    "Finding",
     "Flag",
     "Form",
+    "Imported",
     "Jurisdiction",
     "LawTableError",
+    "Lawbook",
+    "Objection",
     "Override",
     "PartyFacts",
     "PartyRuling",
     "Place",
+    "PriorConsent",
     "Problem",
+    "PromptText",
+    "Refusal",
     "RetentionConflict",
     "Rule",
     "Ruling",
+    "Say",
+    "Spoken",
     "Table",
+    "Terms",
     "Weakening",
+    "admit",
+    "announce_in",
+    "demands",
+    "difference",
+    "e164",
+    "explain",
+    "json_schema",
     "load_table",
     "locate",
+    "overrides_in",
+    "prior_consent",
     "read_overrides",
+    "read_register",
+    "retention_days",
+    "review",
     "rule_for",
+    "sampled",
     "warm_up",
 ]

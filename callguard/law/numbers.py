@@ -129,6 +129,21 @@ def locate(text: str | None, region: str | None = None) -> Place:
     return Place(region=found, part=part, why=why)
 
 
+def e164(text: str | None, region: str | None = None) -> str | None:
+    """The number in E.164, such as ``+14155550123``, or ``None`` when it is not a number in use."""
+    number = dialled(text) if text else None
+    if number is None:
+        return None
+    numbers, _ = _library()
+    try:
+        parsed = numbers.parse(number, region.upper() if region else None)
+    except numbers.NumberParseException:
+        return None
+    if not numbers.is_valid_number(parsed):
+        return None
+    return str(numbers.format_number(parsed, numbers.PhoneNumberFormat.E164))
+
+
 def _part(region: str, label: str) -> tuple[str | None, str]:
     """State or province from the description, and why not when there is none."""
     names = label.split("/")

@@ -24,6 +24,7 @@ _ABOUT = ("approved_by", "reason", "add_flags", "drop_flags")
 class Override:
     """One change: the keys of an entry that a site gives, with where they were written."""
 
+    code: str
     values: Mapping[str, object]
     file: str = "configuration"
     lines: Mapping[Path, int] = field(default_factory=dict)
@@ -49,14 +50,36 @@ class Applied:
     weakenings: tuple[Weakening, ...]
 
 
-def read_overrides(path: FilePath) -> tuple[Override, ...]:
-    """Overrides from a file of their own: a list under the key ``overrides``.
+def overrides_in(document: Located, key: str = "overrides") -> tuple[Override, ...]:
+    """Overrides from a document: a mapping of codes under ``key``.
 
     Raises:
-        LawTableError: the file cannot be read, or is not such a list.
+        LawTableError: there is no such mapping.
+    """
+    listed = document.mapping.get(key)
+    if not isinstance(listed, dict) or not all(isinstance(item, dict) for item in listed.values()):
+        problem = Problem(
+            file=document.file,
+            line=document.line((key,)),
+            key=key,
+            what="is missing or no mapping of codes",
+            fix=f"write `{key}:`, below it a code such as `US-TX:`, and below that the keys that change",
+        )
+        raise LawTableError((problem,))
+    parts = ((code, document.part(key, code)) for code in listed)
+    return tuple(
+        Override(code=code, values=part.mapping, file=part.file, lines=part.lines) for code, part in parts
+    )
+
+
+def read_overrides(path: FilePath) -> tuple[Override, ...]:
+    """Overrides from a file of their own.
+
+    Raises:
+        LawTableError: the file cannot be read, or does not hold overrides.
     """
     try:
-        document = read(path.read_text(encoding="utf-8"), str(path))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         problem = Problem(
             file=str(path),
@@ -66,18 +89,7 @@ def read_overrides(path: FilePath) -> tuple[Override, ...]:
             fix="make it readable UTF-8 text",
         )
         raise LawTableError((problem,)) from error
-    listed = document.mapping.get("overrides")
-    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
-        problem = Problem(
-            file=str(path),
-            line=document.line(("overrides",)),
-            key="overrides",
-            what="is missing or not a list of changes",
-            fix="write `overrides:` and below it entries that start with `- code:`",
-        )
-        raise LawTableError((problem,))
-    parts = (document.part("overrides", place) for place in range(len(listed)))
-    return tuple(Override(values=part.mapping, file=part.file, lines=part.lines) for part in parts)
+    return overrides_in(read(text, str(path)))
 
 
 def apply(
@@ -93,21 +105,20 @@ def apply(
     weakenings: list[Weakening] = []
     seen: set[str] = set()
     for override in overrides:
+        code = override.code
         where = Located(value=dict(override.values), file=override.file, lines=override.lines)
-        code = str(override.values.get("code", ""))
-        if not code or code in seen:
-            what = f"{code} is changed a second time" if code else "an override has no code"
-            problems.append(_problem(where, "code", what, "one override for each code"))
+        if code in seen:
+            problems.append(_problem(where, code, "is changed a second time", "put both changes into one"))
             continue
         seen.add(code)
-        entry = entry_of(_patched(raw.get(code), where, problems), problems)
+        entry = entry_of(_patched(code, raw.get(code), where, problems), problems)
         if entry is None:
             continue
         before = entries.get(code)
-        milder = tuple(_milder(before, entry) if before else _milder(entries[UNKNOWN], entry, new=True))
+        lost = tuple(milder(before, entry) if before else milder(entries[UNKNOWN], entry, new=True))
         who, why = (str(override.values.get(key, "")).strip() for key in ("approved_by", "reason"))
-        if milder and not (who and why):
-            listed = "; ".join(f"{key} from {old} to {new}" for key, old, new in milder)
+        if lost and not (who and why):
+            listed = "; ".join(f"{key} from {old} to {new}" for key, old, new in lost)
             key = "reason" if who else "approved_by"
             problems.append(
                 _problem(where, key, f"{code} becomes milder ({listed}) and nobody answers for it",
@@ -117,24 +128,24 @@ def apply(
         changed[code] = entry
         weakenings += (
             Weakening(code=code, key=key, before=old, after=new, approved_by=who, reason=why)
-            for key, old, new in milder
+            for key, old, new in lost
         )
     if problems:
         raise LawTableError(tuple(problems))
     return Applied(entries=changed, weakenings=tuple(weakenings))
 
 
-def _patched(base: Located | None, where: Located, problems: list[Problem]) -> Located:
+def _patched(code: str, base: Located | None, where: Located, problems: list[Problem]) -> Located:
     """The shipped entry, if there is one, with the site's keys in place of its own."""
     value = dict(base.mapping) if base else {}
     value |= {key: item for key, item in where.mapping.items() if key not in _ABOUT}
-    flags = list(value.get("flags", []))  # type: ignore[call-overload]
+    value["code"] = code
+    flags = value.get("flags", [])
     for key in ("add_flags", "drop_flags"):
         listed = where.mapping.get(key, [])
-        if not isinstance(listed, list):
+        if not isinstance(listed, list) or not isinstance(flags, list):
             problems.append(_problem(where, key, "is no list", f"write `{key}: [one_flag, another_flag]`"))
-            continue
-        if key == "drop_flags":
+        elif key == "drop_flags":
             problems += (
                 _problem(where, key, f"{flag} is not set there", "drop flags that are")
                 for flag in listed
@@ -142,33 +153,36 @@ def _patched(base: Located | None, where: Located, problems: list[Problem]) -> L
             )
             flags = [flag for flag in flags if flag not in listed]
         else:
-            flags += [flag for flag in listed if flag not in flags]
+            flags = flags + [flag for flag in listed if flag not in flags]
     value["flags"] = flags
     # A problem is reported where the site wrote, not in the shipped file.
     return Located(value=value, file=where.file, lines={(): where.line(())} | dict(where.lines))
 
 
-def _milder(
-    before: Jurisdiction, after: Jurisdiction, *, new: bool = False
-) -> Iterator[tuple[str, str, str]]:
-    """What asks less than it did: key, before and after. A new entry is held against the unknown one."""
+def milder(before: Jurisdiction, after: Jurisdiction, *, new: bool = False) -> Iterator[tuple[str, str, str]]:
+    """What asks less than it did: key, before and after. A ``new`` entry is held against the unknown one."""
     for key in ("rule", "form"):
         old, now = getattr(before, key), getattr(after, key)
         if now.strictness < old.strictness:
             yield key, str(old), str(now)
-    if new:
-        return  # the flags of the fallback are those of no law in particular
-    if lost := before.flags - after.flags - LOOSENING:
-        yield "flags", ", ".join(sorted(lost)), "(dropped)"
     if gained := (after.flags & LOOSENING) - before.flags:
         yield "flags", "(not set)", ", ".join(sorted(gained))
+    if new:
+        return  # the other flags of the fallback are those of no law in particular
+    if lost := before.flags - after.flags - LOOSENING:
+        yield "flags", ", ".join(sorted(lost)), "(dropped)"
     if after.beep.role.strictness < before.beep.role.strictness:
         yield "beep", before.beep.role, after.beep.role
+    if after.announce_languages < before.announce_languages:
+        yield "announce_languages", str(before.announce_languages), str(after.announce_languages)
     yield from _milder_retention(before, after)
-    if before.bases and not after.bases:
-        yield "bases", ", ".join(before.bases), "(none)"
-    elif wider := [basis for basis in after.bases if before.bases and basis not in before.bases]:
-        yield "bases", ", ".join(before.bases), ", ".join((*before.bases, *wider))
+    # A basis more is a way more not to ask; a country more is a place that the unknown entry protected.
+    for key in ("bases", "regions"):
+        old, now = getattr(before, key), getattr(after, key)
+        if set(now) - set(old) - {"consent"} or (old and not now):
+            yield key, ", ".join(old) or "(none)", ", ".join(now) or "(none)"
+    if before.parent and after.parent != before.parent:
+        yield "parent", before.parent, after.parent or "(none)"  # its law no longer counts for the whole
     if before.strictest_part and not after.strictest_part:
         yield "strictest_part", "true", "false"
 
