@@ -139,6 +139,13 @@ class _Workshop:
             samples, rate, _, _ = read(take.path)
         else:
             samples, rate = self.voice.speak(text, speaker)
+        narrow = self._written(prompt_wav(samples, rate, NARROW), text, NARROW, f"{name} in {language}")
+        wide = None
+        if self.wideband:
+            stem = Path(
+                narrow.file
+            ).stem  # Asterisk chooses between files that differ only in their extension
+            wide = self._written(prompt_wav(samples, rate, WIDE), text, WIDE, f"{name} in {language}", stem)
         entry = Entry(
             name=name,
             language=language,
@@ -146,10 +153,8 @@ class _Workshop:
             facts_sha256=facts_hash(*key),
             text=text,
             source=source,
-            audio=self._written(prompt_wav(samples, rate, NARROW), text, NARROW, name, language),
-            wideband=self._written(prompt_wav(samples, rate, WIDE), text, WIDE, name, language)
-            if self.wideband
-            else None,
+            audio=narrow,
+            wideband=wide,
         )
         return Built(entry=entry, reused=False)
 
@@ -159,13 +164,13 @@ class _Workshop:
             changed(self.where, f) for f in files
         )
 
-    def _written(self, wav: bytes, text: str, rate: int, name: str, language: str) -> Audio:
+    def _written(self, wav: bytes, text: str, rate: int, where: str, stem: str = "") -> Audio:
         import soundfile
 
         samples, _ = soundfile.read(io.BytesIO(wav), dtype="float64")
-        if problems := prompt_findings(measured(samples, rate), f"{name} in {language}", text, rate):
+        if problems := prompt_findings(measured(samples, rate), where, text, rate):
             raise PromptError("\n".join(str(problem) for problem in problems))
         digest = sha256(wav).hexdigest()
-        file = f"{digest[:32]}.wav{'16' if rate == WIDE else ''}"
+        file = f"{stem or digest[:32]}.wav{'16' if rate == WIDE else ''}"
         write_file(self.where / file, wav)
         return Audio(file=file, sha256=digest, seconds=len(samples) / rate)

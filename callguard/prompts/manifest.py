@@ -23,7 +23,7 @@ class Audio(BaseModel):
 
     file: str = Field(
         pattern=r"^[0-9a-f]{32}\.wav(16)?$"
-    )  #: the first half of its hash, and how Asterisk reads it
+    )  #: the first half of the hash of its 8 kHz audio, and how Asterisk reads it
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     seconds: float = Field(gt=0)
 

@@ -160,7 +160,9 @@ def prompt_findings(found: Measurement, where: str, text: str, rate: int = NARRO
     if (found.rate, found.channels, found.subtype) != (rate, 1, "PCM_16"):
         got = f"{found.rate} Hz, {found.channels} channels, {found.subtype}"
         add(f"is {got}; Asterisk plays {rate} Hz, 1 channel, PCM_16", rebuild)
-    if found.level is not None and abs(found.level - LEVEL) > LEVEL_TOLERANCE:
+    if found.level is None:
+        return findings
+    if abs(found.level - LEVEL) > LEVEL_TOLERANCE:
         add(f"speaks at {found.level:.1f} dBov, not within {LEVEL_TOLERANCE:.0f} dB of {LEVEL:.0f}", rebuild)
     for end, silence in (("before", found.before), ("after", found.after)):
         if silence > MOST_SILENCE:

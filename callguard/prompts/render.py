@@ -85,8 +85,9 @@ def prompt_wav(samples: Samples, rate: int, wanted: int) -> bytes:
     import numpy as np
     import soundfile
 
-    telephone = resampled(samples, rate, wanted)
-    ready = framed(levelled(telephone, wanted, LEVEL, HIGHEST_PEAK), wanted, SILENCE_BEFORE, SILENCE_AFTER)
+    # Cut at the source's own rate, so that the narrow and the wide file of a prompt last equally long.
+    cut = framed(samples, rate, SILENCE_BEFORE, SILENCE_AFTER)
+    ready = levelled(resampled(cut, rate, wanted), wanted, LEVEL, HIGHEST_PEAK)
     file = io.BytesIO()
     soundfile.write(file, np.rint(ready * 32767).astype(np.int16), wanted, format="WAV", subtype="PCM_16")
     return file.getvalue()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -86,7 +86,7 @@ class Texts:
                     raise PromptError(
                         f"{place} is {key!r}; it must be one key of a telephone: 0 to 9, * or #"
                     )
-                return spoken.keys[key]
+                return spoken.keys[str(key)]
 
     def _purpose(self, purpose: str, spoken: Language) -> str:
         own = self._site.purposes.get(purpose, {})
@@ -110,9 +110,16 @@ class Texts:
         return ways[spoken.language]
 
 
-def resolve(language: str, known: Iterable[str]) -> str:
+#: Tags whose region is another spoken language, so that falling back would not be understood.
+_SPOKEN_OTHERWISE = frozenset({"zh-HK"})  # Cantonese, where "zh" is spoken as Mandarin
+
+
+def resolve(language: str, known: Collection[str]) -> str:
     """The language itself if known, else the one without its region ("en-GB" -> "en")."""
-    for code in (language, language.partition("-")[0]):
+    codes = [language]
+    if language not in _SPOKEN_OTHERWISE:
+        codes.append(language.partition("-")[0])
+    for code in codes:
         if code in known:
             return code
     raise PromptError(f"there are no texts in {language!r}; there are {', '.join(sorted(known))}")
