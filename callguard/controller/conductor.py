@@ -28,6 +28,7 @@ from callguard.consent import events as ev
 from callguard.consent.words import Outcome, Plan
 from callguard.controller.conversation import Conversation, playback_id
 from callguard.controller.planning import Planner, Request
+from callguard.controller.sweep import stop_every_recorder, stop_recorders
 from callguard.controller.switch import Switch
 from callguard.controller.verdict import Verdict
 from callguard.errors import AsteriskError, CallguardError
@@ -40,9 +41,6 @@ log = structlog.get_logger(__name__)
 
 #: How many prompts a dialogue can have played when its controller died: five attempts of two, and some.
 MOST_PLAYBACKS = 16
-
-#: How many recorders one channel is taken to have at most when all recording is stopped.
-MOST_RECORDERS = 8
 
 
 class Conductor:
@@ -243,7 +241,7 @@ class Conductor:
     def _recorder_started(self, event: Mapping[str, str]) -> None:
         channel = event.get("Uniqueid", "")
         if self._off:
-            self._own(self._stop_recorders(channel), f"switched off {channel}")
+            self._own(self._stop_late(channel), f"switched off {channel}")
         elif conversation := self.conversations.get(channel):
             conversation.recorder_started()
 
@@ -283,6 +281,11 @@ class Conductor:
         for action in actions:
             if isinstance(action, do.Commit):
                 self.note(body_for(action.entry), call.id)
+
+    async def _stop_late(self, channel: str) -> None:
+        """A recorder that started although all recording is stopped."""
+        stopped = await stop_recorders(self.ami, channel)
+        self.alert("a recorder started although recording is stopped", f"{stopped} ended on {channel}", "")
 
     # ------------------------------------------------------------------ coming and going of the links
 
@@ -325,7 +328,7 @@ class Conductor:
             if conversation.channel.id not in alive:
                 conversation.hung_up()
         if self._off:
-            await self._stop_all_recorders()
+            await stop_every_recorder(ami)
 
     # ------------------------------------------------------------------ the one switch
 
@@ -344,7 +347,7 @@ class Conductor:
             self.note(SwitchEntry(kind=Kind.RECORDING_OFF, by=by))
             for conversation in self.conversations.values():
                 conversation.feed(ev.RecordingSwitchedOff(at=time.monotonic(), by=by))
-        return await self._stop_all_recorders()
+        return await stop_every_recorder(self.ami)
 
     async def switch_on(self, by: str) -> None:
         """Let recording start again, for calls that arrive from now on.
@@ -361,24 +364,6 @@ class Conductor:
     def is_off(self) -> bool:
         """Whether all recording is stopped."""
         return self._off
-
-    async def _stop_all_recorders(self) -> int:
-        stopped = 0
-        for channel in await self.ami.status():
-            stopped += await self._stopped_on(channel.get("Uniqueid", ""))
-        return stopped
-
-    async def _stop_recorders(self, channel: str) -> None:
-        await self._stopped_on(channel)
-
-    async def _stopped_on(self, channel: str) -> int:
-        """Stop every recorder of one channel: without an id Asterisk stops the newest."""
-        for count in range(MOST_RECORDERS):
-            try:
-                await self.ami.action("StopMixMonitor", {"Channel": channel})
-            except AsteriskError:
-                return count
-        return MOST_RECORDERS
 
     def summary(self) -> list[dict[str, Any]]:
         """The live calls, for people."""

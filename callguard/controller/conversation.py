@@ -22,6 +22,7 @@ from callguard.consent import Call, Plan, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.words import Outcome, Party
+from callguard.controller.sweep import stop_recorders
 from callguard.controller.verdict import Verdict
 from callguard.errors import AsteriskError, LedgerError
 from callguard.ledger import Entry, Ledger, Receipt, body_for
@@ -226,7 +227,7 @@ class Conversation:
                 silent = isinstance(action, do.PauseCapture)
                 await self.house.ami.mute_mixmonitor(self.channel.id, self.recorder, "both", silent)
             case do.StopForeign():
-                await self._stop_foreign()
+                await stop_recorders(self.house.ami, self.channel.id)
             case do.Alert():
                 self.house.alert(action.what, action.detail, self.call.id)
             case _:
@@ -315,14 +316,6 @@ class Conversation:
         self.captured = self.house.spool.seconds(self.call.id)
         if self.recorder:
             await self.house.ami.stop_mixmonitor(self.channel.id, self.recorder)
-
-    async def _stop_foreign(self) -> None:
-        """Stop whatever records this channel; its id is not known, so the newest until none is left."""
-        for _ in range(8):
-            try:
-                await self.house.ami.action("StopMixMonitor", {"Channel": self.channel.id})
-            except AsteriskError:
-                return
 
     def note(self, body: AnyBody) -> None:
         """Write a fact of the shell into the ledger; nobody waits for it."""

@@ -95,8 +95,6 @@ async def _who(request: web.Request) -> str:
 
 
 async def _answers(path: Path) -> bool:
-    if not path.exists():
-        return False
     try:
         await ask(path, "GET", "/calls")
     except CallguardError:
@@ -119,8 +117,8 @@ async def ask(path: Path, method: str, what: str, who: str = "") -> dict[str, An
             answer: dict[str, Any] = await response.json()
     except (OSError, aiohttp.ClientError, ValueError, TimeoutError) as error:
         raise ConfigError(
-            f"{path}: no callguard answers there ({error or 'no answer in time'}); is `callguard run` running "
-            "with this configuration, and may you open its socket?"
+            f"{path}: no callguard answers there ({error or 'no answer in time'}); is `callguard run` "
+            "running with this configuration, and may you open its socket?"
         ) from error
     if "error" in answer:
         raise RecordingError(str(answer["error"]))

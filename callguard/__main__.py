@@ -1,0 +1,5 @@
+"""``python -m callguard``."""
+
+from callguard.cli import main
+
+main()

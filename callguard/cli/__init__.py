@@ -1,0 +1,52 @@
+"""The command line. One file per group of commands; each is imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from callguard import __version__
+from callguard.errors import CallguardError
+
+#: Command -> module and name within it.
+COMMANDS = {
+    "run": "callguard.cli.run:run",
+    "calls": "callguard.cli.switchboard:calls",
+    "stop-all": "callguard.cli.switchboard:stop_all",
+    "resume-all": "callguard.cli.switchboard:resume_all",
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are imported on first use, so that `callguard calls` loads no audio library."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """All commands, in the order of the alphabet."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command."""
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="callguard")
+def callguard() -> None:
+    """Announce, ask, record only after consent, and prove it."""
+
+
+def main(*args: Any) -> None:
+    """Run a command; an error of ours is a message and exit status 1, not a traceback."""
+    try:
+        callguard.main(args=list(args) or None, prog_name="callguard")
+    except CallguardError as error:
+        click.echo(f"callguard: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,219 @@
+"""callguard itself in the laboratory: a site's configuration, its prompts, and the process that runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from callguard.errors import LabError
+from callguard.lab.lab import Lab
+from callguard.lab.rootfs import cache_directory
+
+#: What callers are asked in the laboratory, in seconds: short, so that silence is soon over.
+ANSWER_SECONDS = 3.0
+
+#: How long callguard may take to be ready, and to leave, in seconds.
+READY_SECONDS = 30.0
+LEAVE_SECONDS = 10.0
+
+_DEATH_SIGNAL = 1  #: PR_SET_PDEATHSIG of prctl(2)
+
+
+class Site:
+    """A callguard of its own beside a laboratory PBX.
+
+    Args:
+        lab: the running laboratory.
+        settings: more configuration, merged over that of the laboratory section by section.
+        prompts: where rendered prompts are kept between runs; the laboratory's cache when not given.
+    """
+
+    def __init__(
+        self, lab: Lab, *, settings: Mapping[str, Any] | None = None, prompts: Path | None = None
+    ) -> None:
+        self.lab = lab
+        self.directory = Path(tempfile.mkdtemp(prefix="callguard-site-"))
+        # In memory, as the product wants it, and short-lived.
+        self.spool = Path(tempfile.mkdtemp(prefix="callguard-spool-", dir="/dev/shm"))  # noqa: S108
+        self.config = self.directory / "config.yaml"
+        self.log = self.directory / "callguard.log"
+        self._prompts = prompts or cache_directory() / "prompts"
+        self._settings = settings or {}
+        self._process: asyncio.subprocess.Process | None = None
+        self._write(self._settings)
+
+    def _write(self, settings: Mapping[str, Any]) -> None:
+        ari, ami = self.lab.ari_settings, self.lab.ami_settings
+        config: dict[str, Any] = {
+            "site": {"name": "Example Trading", "country": "US", "jurisdiction": "US-CA"},
+            "asterisk": {
+                "ari": {"url": ari.url, "username": ari.username, "password": ari.password},
+                "ami": {
+                    "host": ami.host,
+                    "port": str(ami.port),
+                    "username": ami.username,
+                    "password": ami.secret,
+                },
+            },
+            "queues": {"sales": {"purposes": ["quality"], "minimum_form": "explicit"}},
+            "dialogue": {"answer_seconds": str(ANSWER_SECONDS)},
+            "prompts": {"directory": str(self._prompts)},
+            "spool": {"directory": str(self.spool), "minimum_free_mb": "1"},
+            "ledger": {"url": f"sqlite:///{self.directory}/ledger.db"},
+            "control": {
+                "socket": str(self.directory / "control.sock"),
+                "state": str(self.directory / "state"),
+            },
+            "log": {"level": "debug"},
+        }
+        for section, values in settings.items():
+            config[section] = config.get(section, {}) | values
+        # JSON is YAML, and quotes every scalar.
+        self.config.write_text(json.dumps(config, indent=1), encoding="utf-8")
+
+    def dialplan(self, text: str) -> str:
+        """The product's dialplan with this site's spool in it."""
+        return text.replace("CALLGUARD_SPOOL=/dev/shm/callguard", f"CALLGUARD_SPOOL={self.spool}")
+
+    async def build_prompts(self) -> None:
+        """Render what this site says.
+
+        Raises:
+            LabError: callguard could not.
+        """
+        await self.command("prompts", "build")
+
+    async def command(self, *arguments: str, check: bool = True) -> tuple[int, str]:
+        """Run a command of callguard on this site: exit status and standard output.
+
+        Raises:
+            LabError: it failed and ``check`` is set.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "callguard", *arguments, "-c", str(self.config)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        if check and process.returncode:
+            raise LabError(f"callguard {' '.join(arguments)} failed: {err.decode()[-2000:]}")
+        return process.returncode or 0, out.decode()
+
+    async def start(self) -> None:
+        """Start callguard and wait until it takes calls.
+
+        Raises:
+            LabError: it did not get ready.
+        """
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "callguard", "run", "-c", str(self.config)),
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent,
+            )
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                while b"callguard runs" not in self.log.read_bytes()[self._mark :]:
+                    if self._process.returncode is not None:
+                        raise LabError(f"callguard ended at once: {self.log.read_text()[-2000:]}")
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise LabError(f"callguard is not ready: {self.log.read_text()[-2000:]}") from error
+        self._mark = self.log.stat().st_size
+
+    _mark = 0
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        if self._process is None or self._process.returncode is not None:
+            raise LabError("callguard is not running")
+        return self._process.pid
+
+    def freeze(self) -> None:
+        """Stop it in its tracks (SIGSTOP)."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        os.kill(self.pid, signal.SIGKILL)
+        if self._process is not None:
+            await self._process.wait()
+        self._mark = self.log.stat().st_size
+
+    async def stop(self) -> int:
+        """SIGTERM; returns the exit status.
+
+        Raises:
+            LabError: it does not leave.
+        """
+        if self._process is None or self._process.returncode is not None:
+            return 0
+        self._process.terminate()
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                status = await self._process.wait()
+        except TimeoutError as error:
+            self._process.kill()
+            await self._process.wait()
+            raise LabError(f"callguard did not leave: {self.log.read_text()[-2000:]}") from error
+        self._mark = self.log.stat().st_size
+        return status
+
+    async def close(self) -> None:
+        """Stop callguard and remove what it left."""
+        try:
+            with contextlib.suppress(LabError, ProcessLookupError):
+                self.thaw()
+            await self.stop()
+        finally:
+            shutil.rmtree(self.spool, ignore_errors=True)
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    async def __aenter__(self) -> Site:
+        await self.build_prompts()
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def entries(self, call: str | None = None) -> list[dict[str, Any]]:
+        """The ledger's entries (of one call), read without callguard's own code."""
+        with contextlib.closing(
+            sqlite3.connect(f"file:{self.directory}/ledger.db?mode=ro", uri=True)
+        ) as database:
+            rows = database.execute("select text from entries order by position").fetchall()
+        entries = [json.loads(text) for (text,) in rows]
+        return [entry for entry in entries if call is None or entry["call"] == call]
+
+    def call_of(self, caller: str) -> str:
+        """The id of the newest call from a number.
+
+        Raises:
+            LabError: there is none.
+        """
+        for entry in reversed(self.entries()):
+            if entry["kind"] == "call.arrived" and entry["body"]["caller"] == caller:
+                return str(entry["call"])
+        raise LabError(f"the ledger knows no call from {caller}")
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
