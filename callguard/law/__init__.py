@@ -34,11 +34,11 @@ Legal texts were read in part and from public pages. This is not legal advice; `
 
 from callguard.law.demands import Demands, Say, Spoken, announce_in, demands
 from callguard.law.difference import Change, Direction, difference
-from callguard.law.explain import PromptText, explain
+from callguard.law.explain import PromptText, explain, plain
 from callguard.law.flags import ANSWERS, Flag
 from callguard.law.lawbook import Lawbook
 from callguard.law.numbers import Place, e164, locate, warm_up
-from callguard.law.overrides import Override, Weakening, overrides_in, read_overrides
+from callguard.law.overrides import Override, Weakening, read_overrides, site_overrides
 from callguard.law.purposes import admit, retention_days
 from callguard.law.reading import LawTableError, Problem
 from callguard.law.register import Imported, PriorConsent, prior_consent, read_register
@@ -96,7 +96,7 @@ __all__ = [
     "json_schema",
     "load_table",
     "locate",
-    "overrides_in",
+    "plain",
     "prior_consent",
     "read_overrides",
     "read_register",
@@ -104,5 +104,6 @@ __all__ = [
     "review",
     "rule_for",
     "sampled",
+    "site_overrides",
     "warm_up",
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date
+from enum import StrEnum
 from typing import Any
 
 from callguard.law.ruling import PartyRuling, Ruling
@@ -74,3 +76,14 @@ def _party(party: PartyRuling) -> dict[str, Any]:
         ],
         "note": party.note,
     }
+
+
+def plain(value: Any) -> Any:
+    """Any value of this room as JSON can hold it, sets in the order of the alphabet."""
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, frozenset):
+        return sorted(map(plain, value))
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, StrEnum | date) else value

@@ -8,7 +8,7 @@ retention, and also a new jurisdiction that asks less than the unknown one did) 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
@@ -70,6 +70,21 @@ def overrides_in(document: Located, key: str = "overrides") -> tuple[Override, .
     return tuple(
         Override(code=code, values=part.mapping, file=part.file, lines=part.lines) for code, part in parts
     )
+
+
+def site_overrides(
+    inline: Mapping[str, Mapping[str, object]], files: Iterable[FilePath] = (), where: str = "configuration"
+) -> tuple[Override, ...]:
+    """Everything that a site changes: what stands in its configuration, and the files that it names there.
+
+    Raises:
+        LawTableError: a file cannot be read, or does not hold overrides.
+    """
+    own = (
+        Override(code=code, values=values, file=f"{where}: law.overrides.{code}")
+        for code, values in inline.items()
+    )
+    return (*own, *(override for path in files for override in read_overrides(path)))
 
 
 def read_overrides(path: FilePath) -> tuple[Override, ...]:
