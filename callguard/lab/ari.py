@@ -26,6 +26,7 @@ class Line:
         self._app = app
         self._hear = hear
         self._session: aiohttp.ClientSession | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._reader: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -36,7 +37,7 @@ class Line:
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.CookieJar(unsafe=True),
         )
-        socket = await self._session.ws_connect(
+        self._socket = await self._session.ws_connect(
             f"{settings.url}/events",
             # Every channel, in the application or not: a phone's end is told after it has left it.
             params={
@@ -48,7 +49,7 @@ class Line:
         )
         allowed = [{"type": name} for name in EVENTS]
         await self.ask("PUT", f"/applications/{self._app}/eventFilter", body={"allowed": allowed})
-        self._reader = asyncio.create_task(self._read(socket))
+        self._reader = asyncio.create_task(self._read(self._socket))
         await self.act("Login", Username=self._instance.ami.username, Secret=self._instance.ami.secret)
 
     async def close(self) -> None:
@@ -56,6 +57,8 @@ class Line:
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
+        if self._socket is not None:
+            await self._socket.close()
         if self._session is not None:
             await self._session.close()
 

@@ -29,7 +29,7 @@ exten => 100,1,Answer()
 QUEUES: Mapping[str, str] = {"sales": "sales-agent", "sales-unrecorded": "open-agent"}
 
 #: What waiting callers hear: a tone of its own, softer than any phone's.
-HOLD_HZ = 400.0
+HOLD_HZ = 300.0
 HOLD_DBFS = -24.0
 
 

@@ -151,15 +151,20 @@ class Phone:
             raise LabError(f"{self} heard no key {key} within {timeout:g} s, but {self.keys!r}.") from None
 
     async def heard(self) -> tuple[audio.Samples, int]:
-        """What reached this phone's ear: samples and their rate.
+        """What reached this phone's ear in the whole call: samples and their rate.
 
-        Complete once the call has ended; before that, up to two seconds behind.
+        Raises:
+            LabError: the call still goes on, or was not recorded.
         """
         return await self._listen(self._heard)
 
     async def said(self) -> tuple[audio.Samples, int]:
         """What this phone sent, in the same time as `heard`."""
         return await self._listen(self._said)
+
+    def heard_so_far(self) -> tuple[audio.Samples, int]:
+        """What is on file while the call goes on: up to two seconds behind."""
+        return audio.read_sln(self._heard)
 
     def happened(self, state: str) -> None:
         """Take note of a state of the channel, as ARI names it."""
@@ -204,16 +209,14 @@ class Phone:
         raise LabError(f"{self} was not {word} within {timeout:g} s.")
 
     async def _listen(self, path: Path) -> tuple[audio.Samples, int]:
-        if self._ended.is_set():
-            # Asterisk closes the file in a thread of its own, after it has reported the end.
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    while self._writes(path):  # noqa: ASYNC110 - another process closes it
-                        await asyncio.sleep(FILE_POLL)
-            except TimeoutError:
-                raise LabError(
-                    f"{self}: Asterisk still writes {path} {PATIENCE:g} s after the end."
-                ) from None
+        await self.ended()
+        # Asterisk closes the file in a thread of its own, after it has reported the end.
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while self._writes(path):  # noqa: ASYNC110 - another process closes it
+                    await asyncio.sleep(FILE_POLL)
+        except TimeoutError:
+            raise LabError(f"{self}: Asterisk still writes {path} {PATIENCE:g} s after the end.") from None
         try:
             return audio.read_sln(path)
         except FileNotFoundError:

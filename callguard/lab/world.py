@@ -18,8 +18,9 @@ from callguard.lab.ports import PortLease
 from callguard.lab.rootfs import AsteriskBuild
 
 APP = "world"
-#: What each party says, in Hz: apart from each other, from hold music and from any key's tones.
-CALLER_HZ = 750.0
+#: What each party says, in Hz: apart from each other and from hold music. The caller's stays clear of the
+#: low tones of keys (697 to 941 Hz), so that sounding keys are told from it.
+CALLER_HZ = 520.0
 AGENT_HZ: Mapping[str, float] = {"sales-agent": 1100.0, "open-agent": 1500.0}
 #: Seconds of one turn of a tone's file; whole periods for every whole frequency, so turns join.
 TONE_SECONDS = 20

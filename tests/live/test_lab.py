@@ -1,8 +1,10 @@
 """The laboratory itself: what it says it heard was said, and nothing of it outlives it."""
 
 import asyncio
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
@@ -93,6 +95,8 @@ async def test_keys_arrive_in_every_way(lab: Lab, keys: str, speaking: bool) -> 
     await caller.answered()
     if speaking:
         await caller.speak(CALLER_HZ)
+        # Long enough for a detector to tell the key from the voice.
+        await asyncio.sleep(0.3)
     await caller.press("1")
     agent = await lab.world.agent("sales-agent").next_call()
     await agent.press("9")
@@ -106,7 +110,9 @@ async def test_waiting_callers_hear_the_hold_music(lab: Lab) -> None:
     lab.world.agents["open-agent"].answers_after = 1.0
     caller = await lab.world.call("100")
     await lab.world.agent("open-agent").next_call()
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(2.5)
+    # Asterisk writes half a second late and then by two seconds at once.
+    assert audio.seconds_of_tone(*caller.heard_so_far(), HOLD_HZ) > 0.8
     await caller.hang_up()
     samples, rate = await caller.heard()
     music, voice = (audio.onset(samples, rate, hz) for hz in (HOLD_HZ, AGENT_HZ["open-agent"]))
@@ -222,17 +228,19 @@ async def test_a_lab_that_cannot_boot_says_why() -> None:
 
 
 async def test_no_asterisk_outlives_a_killed_python() -> None:
+    # pytest's own temporary paths are too long for Asterisk's socket.
+    directory = tempfile.mkdtemp(prefix="callguard-lab-")
     program = (
-        "import asyncio\n"
+        "import asyncio, pathlib, sys\n"
         "from callguard.lab import Lab\n"
         "async def main():\n"
-        "    async with Lab('') as lab:\n"
+        "    async with Lab('', directory=pathlib.Path(sys.argv[1])) as lab:\n"
         "        print(lab.pbx.pid, lab.world.pid, flush=True)\n"
         "        await asyncio.Event().wait()\n"
         "asyncio.run(main())\n"
     )
     python = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", program, directory, stdout=asyncio.subprocess.PIPE
     )
     assert python.stdout is not None
     pids = [int(word) for word in (await python.stdout.readline()).split()]
@@ -242,3 +250,4 @@ async def test_no_asterisk_outlives_a_killed_python() -> None:
     async with asyncio.timeout(5):
         while running(pids):  # noqa: ASYNC110 - nobody tells of the end of a grandchild
             await asyncio.sleep(0.02)
+    shutil.rmtree(directory)
