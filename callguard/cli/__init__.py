@@ -15,6 +15,7 @@ from callguard.errors import CallguardError
 COMMANDS = {
     "run": "callguard.cli.run:run",
     "calls": "callguard.cli.switchboard:calls",
+    "demo": "callguard.cli.demo:demo",
     "stop-all": "callguard.cli.switchboard:stop_all",
     "resume-all": "callguard.cli.switchboard:resume_all",
 }

@@ -375,6 +375,7 @@ class Conductor:
                 "caller": each.channel.caller_number,
                 "queue": each.queue,
                 "state": each.call.state.value,
+                "asked": each.call.asked,
                 "outcome": each.call.outcome.value if each.call.outcome else None,
                 "capture": each.call.capture.value,
                 "seconds": round(now - each.arrived, 1),

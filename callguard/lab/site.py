@@ -14,7 +14,9 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import aiohttp
 
 from callguard.errors import LabError
 from callguard.lab.lab import Lab
@@ -45,7 +47,7 @@ class Site:
         self.lab = lab
         self.directory = Path(tempfile.mkdtemp(prefix="callguard-site-"))
         # In memory, as the product wants it, and short-lived.
-        self.spool = Path(tempfile.mkdtemp(prefix="callguard-spool-", dir="/dev/shm"))  # noqa: S108
+        self.spool = Path(tempfile.mkdtemp(prefix="callguard-spool-", dir="/dev/shm"))
         self.config = self.directory / "config.yaml"
         self.log = self.directory / "callguard.log"
         self._prompts = prompts or cache_directory() / "prompts"
@@ -63,7 +65,7 @@ class Site:
                     "host": ami.host,
                     "port": str(ami.port),
                     "username": ami.username,
-                    "password": ami.secret,
+                    "password": ami.password,
                 },
             },
             "queues": {"sales": {"purposes": ["quality"], "minimum_form": "explicit"}},
@@ -186,13 +188,59 @@ class Site:
             shutil.rmtree(self.spool, ignore_errors=True)
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    async def __aenter__(self) -> Site:
+    async def __aenter__(self) -> Self:
         await self.build_prompts()
         await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    async def calls(self) -> list[dict[str, Any]]:
+        """The live calls, as callguard tells at its control socket."""
+        connector = aiohttp.UnixConnector(str(self.directory / "control.sock"))
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get("http://callguard/calls") as response,
+        ):
+            calls: list[dict[str, Any]] = (await response.json())["calls"]
+        return calls
+
+    async def until(self, caller: str, *states: str, asked: int = 0, timeout: float = 30.0) -> None:
+        """Wait until the dialogue with a caller is in one of these states.
+
+        Raises:
+            LabError: it did not get there in time.
+        """
+        seen = ""
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    for call in await self.calls():
+                        if call["caller"] == caller:
+                            seen = call["state"]
+                            if seen in states and call["asked"] >= asked:
+                                return
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise LabError(f"the dialogue with {caller} came to {seen!r}, not to {states}") from error
+
+    async def until_entry(self, kind: str, call: str, timeout: float = 10.0) -> dict[str, Any]:
+        """Wait until the ledger holds an entry of that kind for a call, and return it.
+
+        Raises:
+            LabError: there was none in time.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    for entry in self.entries(call):
+                        if entry["kind"] == kind:
+                            return entry
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            kinds = [entry["kind"] for entry in self.entries(call)]
+            raise LabError(f"no {kind} entry for call {call}, only {kinds}") from error
 
     def entries(self, call: str | None = None) -> list[dict[str, Any]]:
         """The ledger's entries (of one call), read without callguard's own code."""
