@@ -50,7 +50,7 @@ class Line:
         allowed = [{"type": name} for name in EVENTS]
         await self.ask("PUT", f"/applications/{self._app}/eventFilter", body={"allowed": allowed})
         self._reader = asyncio.create_task(self._read(self._socket))
-        await self.act("Login", Username=self._instance.ami.username, Secret=self._instance.ami.secret)
+        await self.act("Login", Username=self._instance.ami.username, Secret=self._instance.ami.password)
 
     async def close(self) -> None:
         """Let go of everything."""

@@ -58,7 +58,7 @@ class AmiSettings:
     host: str
     port: int
     username: str
-    secret: str = field(repr=False)
+    password: str = field(repr=False)
 
 
 class Instance:
@@ -90,7 +90,7 @@ class Instance:
             password=secrets.token_hex(12),
         )
         self.ami = AmiSettings(
-            host="127.0.0.1", port=self.ports.ami, username="callguard", secret=secrets.token_hex(12)
+            host="127.0.0.1", port=self.ports.ami, username="callguard", password=secrets.token_hex(12)
         )
         self._conf = dict(conf or {})
         self._process: asyncio.subprocess.Process | None = None
