@@ -64,6 +64,11 @@ class Library:
         """The languages that at least one prompt is there in."""
         return self._languages
 
+    def words(self, medium: str) -> str:
+        """What is heard when this medium of a prompt is played; empty for one that is not of this library."""
+        stem = medium.rpartition("/")[2]
+        return next((e.text for e in self.entries if Path(e.audio.file).stem == stem), "")
+
     def prompt(self, name: str, language: str, facts: Facts) -> Prompt:
         """The prompt to play. Takes microseconds and touches no disk.
 

@@ -25,6 +25,7 @@ CLIPPED_RUN = 3  #: equal samples at full scale in a row; ours: undistorted spee
 LEAST_MOVEMENT = 6.0  #: dB; ours: syllables move by 20 dB and more, hum, tone and hiss by less than 3
 SOURCE_QUIETEST = -50.0  #: dBov; ours: raising a quieter recording to LEVEL raises its noise by 24 dB
 FASTEST, SLOWEST = 30.0, 4.0  #: characters per second; ours: speech has 10 to 20, so outside is another text
+_FIRST_HAN = 0x2E80  # Unicode: here the scripts of China, Japan and Korea begin
 _HAN_WEIGHT = 3.0  # a Han or Hangul character stands for a syllable: about three letters
 
 
@@ -171,8 +172,7 @@ def prompt_findings(found: Measurement, where: str, text: str, rate: int = NARRO
 
 
 def _pace(found: Measurement, where: str, text: str) -> list[Finding]:
-    weight = sum(_HAN_WEIGHT if ord(c) >= 0x2E80 else 1.0 for c in text if c.isalnum())
-    pace = weight / found.speech
+    pace = _weight(text) / found.speech
     if pace > FASTEST:
         what = f"lasts {found.speech:.1f} s, too short for its text ({len(text)} characters)"
     elif pace < SLOWEST:
@@ -180,3 +180,13 @@ def _pace(found: Measurement, where: str, text: str) -> list[Finding]:
     else:
         return []
     return [Finding(where=where, what=what, remedy=f"check that it says exactly: {text}")]
+
+
+def spoken_seconds(text: str) -> float:
+    """About how long the synthesiser needs for this text: 12 characters a second, and the silences around."""
+    return round(_weight(text) / 12.0 + SILENCE_BEFORE + SILENCE_AFTER, 2)
+
+
+def _weight(text: str) -> float:
+    """How much there is to say, in letters."""
+    return sum(_HAN_WEIGHT if ord(c) >= _FIRST_HAN else 1.0 for c in text if c.isalnum())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from callguard.errors import PromptError
 from callguard.prompts.facts import Facts
@@ -22,6 +23,29 @@ class SiteTexts(BaseModel):
     purposes: dict[str, dict[str, Text]] = {}  #: purpose -> language -> phrase
     alternatives: dict[str, dict[str, Text]] = {}  #: key -> language -> the other ways, whole sentences
     voices: dict[str, str] = {}  #: language -> voice of espeak-ng
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        texts: Mapping[str, Mapping[str, str]],
+        purposes: Mapping[str, Mapping[str, str]],
+        alternatives: Mapping[str, Mapping[str, str]],
+        voices: Mapping[str, str],
+    ) -> Self:
+        """From the section `prompts` of the configuration.
+
+        Raises:
+            PromptError: a text is empty or too long, with its place in the configuration.
+        """
+        given = {"texts": texts, "purposes": purposes, "alternatives": alternatives, "voices": voices}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            found = [
+                f"prompts.{'.'.join(map(str, e['loc']))}: {e['msg']}; correct it" for e in error.errors()
+            ]
+            raise PromptError("\n".join(found)) from error
 
 
 class Texts:
