@@ -94,7 +94,7 @@ class GuardedProtocol(AMIProtocol):  # type: ignore[misc]  # panoramisk has no t
                 self._unread = rest
             self.greeted.set_result(banner.removeprefix(_BANNER).decode(errors="replace"))
         for message in messages:
-            self._read(message.strip())
+            self._read(message.strip(b"\r\n"))
         if len(self._unread) > LONGEST_MESSAGE:
             self._give_up(f"Asterisk sent a message of more than {LONGEST_MESSAGE} bytes without an end")
 

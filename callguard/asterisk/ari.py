@@ -277,7 +277,7 @@ class Ari(AriVerbs):
             oldest = self._asking.oldest(now)
             quiet = now - self._heard
             if quiet >= self._settings.heartbeat and not await self._only_held_up(oldest):
-                await self._end(f"Asterisk has been silent for {quiet:.1f} s")
+                await self._end(f"Asterisk has been silent on ARI for {quiet:.1f} s")
                 return
             if oldest is not None or quiet >= beat:
                 try:
