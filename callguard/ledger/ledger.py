@@ -214,9 +214,9 @@ class Ledger:
         with self._readers.connect() as connection:
             if (size := reading.size(connection)) < outside:
                 raise LedgerError(
-                    f"the ledger has {size} entries, but a checkpoint outside it was signed over {outside}: it "
-                    "was cut off or put back to an older state. Restore the newest copy. To go on from this "
-                    "one, keep the old checkpoints as evidence and name a new place for checkpoints"
+                    f"the ledger has {size} entries, but a checkpoint outside it was signed over {outside}: "
+                    "it was cut off or put back to an older state. Restore the newest copy. To go on from "
+                    "this one, keep the old checkpoints as evidence and name a new place for checkpoints"
                 )
         self._writer = Writer(
             engine=engine,

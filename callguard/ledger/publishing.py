@@ -11,12 +11,13 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 import structlog
 
 from callguard.errors import LedgerError
+from callguard.ledger.keys import Checkpoint
 
 log = structlog.get_logger(__name__)
 
@@ -105,6 +106,60 @@ class HttpTarget:
         return None
 
 
+class S3Target:
+    """A bucket, or a folder in one; each checkpoint is an object named by the entries it covers.
+
+    Under S3 Object Lock in compliance mode nobody can take it away again. Needs the extra ``s3``.
+    """
+
+    def __init__(self, url: str, **options: Any) -> None:
+        """``url`` is ``s3://bucket/folder``; ``options`` go to obstore, which also reads ``AWS_*`` variables.
+
+        Raises:
+            LedgerError: the extra is not installed, or the address is none.
+        """
+        try:
+            from obstore.store import S3Store
+        except ImportError as fault:
+            raise LedgerError(f"{url} needs the extra s3: pip install 'callguard[s3]'") from fault
+        self._url = url
+        try:
+            self._store = S3Store.from_url(url, **options)
+        except Exception as fault:
+            raise LedgerError(f"{url} cannot be used for checkpoints: {_first_line(fault)}") from fault
+
+    def __str__(self) -> str:
+        return self._url
+
+    async def publish(self, note: str) -> None:
+        """Put the object, never over one that is there."""
+        from obstore import put_async
+        from obstore.exceptions import AlreadyExistsError
+
+        name = f"{Checkpoint.parse(note).size:020d}.checkpoint"
+        try:
+            await asyncio.wait_for(put_async(self._store, name, note.encode(), mode="create"), _PATIENCE)
+        except AlreadyExistsError:
+            return
+        except Exception as fault:
+            raise LedgerError(f"{self} did not take a checkpoint: {_first_line(fault)}") from fault
+
+    async def newest(self) -> str | None:
+        """The object with the highest name."""
+        from obstore import get_async, list_with_delimiter_async
+
+        try:
+            found = await asyncio.wait_for(list_with_delimiter_async(self._store), _PATIENCE)
+            names = sorted(o["path"] for o in found["objects"] if o["path"].endswith(".checkpoint"))
+            if not names:
+                return None
+            answer = await asyncio.wait_for(get_async(self._store, names[-1]), _PATIENCE)
+            return bytes(await answer.bytes_async()).decode()
+        except Exception as fault:  # noqa: BLE001 (obstore's errors have no common class of their own)
+            log.warning("ledger.checkpoint.unread", target=str(self), reason=_first_line(fault))
+            return None
+
+
 class Publisher:
     """Brings checkpoints to every target, in order, for as long as it takes."""
 
@@ -152,6 +207,10 @@ class Publisher:
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _PAUSES[1])
             queue.task_done()
+
+
+def _first_line(fault: Exception) -> str:
+    return (str(fault).splitlines() or [type(fault).__name__])[0]
 
 
 def read_notes(path: Path) -> list[str]:

@@ -10,6 +10,9 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 
 metadata = MetaData()
 
+#: On SQLite only a column declared INTEGER is the row's own number and needs no index beside it.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
 #: One row: who this ledger is, and its signed edge, renewed by every commit.
 head = Table(
     "head",
@@ -25,7 +28,7 @@ head = Table(
 entries = Table(
     "entries",
     metadata,
-    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", _Number, primary_key=True, autoincrement=False),
     Column("call", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("utc", BigInteger, nullable=False),  # microseconds since 1970
@@ -50,7 +53,7 @@ terms = Table(
 checkpoints = Table(
     "checkpoints",
     metadata,
-    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("size", _Number, primary_key=True, autoincrement=False),
     Column("note", Text, nullable=False),
 )
 
@@ -58,7 +61,7 @@ checkpoints = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("id", _Number, primary_key=True, autoincrement=True),
     Column("endpoint", Text, nullable=False),
     Column("call", Text, nullable=False),
     Column("sequence", BigInteger, nullable=False),

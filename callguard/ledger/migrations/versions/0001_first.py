@@ -7,6 +7,9 @@ revision = "0001"
 down_revision = None
 
 
+_number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
 def upgrade() -> None:
     """Create everything."""
     op.create_table(
@@ -20,7 +23,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "entries",
-        sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("position", _number, primary_key=True, autoincrement=False),
         sa.Column("call", sa.Text, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("utc", sa.BigInteger, nullable=False),
@@ -39,7 +42,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "checkpoints",
-        sa.Column("size", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("size", _number, primary_key=True, autoincrement=False),
         sa.Column("note", sa.Text, nullable=False),
     )
     op.create_table(
