@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import platform
 import shutil
@@ -26,7 +25,7 @@ PACKAGES = ("asterisk", "asterisk-modules")
 #: Names the directory where the bootstrapped system is kept.
 CACHE_VARIABLE = "CALLGUARD_LAB_CACHE"
 SYSTEM_CACHE = Path("/var/cache/callguard")
-STAMP = "callguard-recipe.json"
+STAMP = "callguard-recipe"
 #: Seconds a bootstrap may take; 25 s were measured with a near mirror.
 BUILD_DEADLINE = 900.0
 #: Seconds between two looks at a lock that another run holds.
@@ -123,6 +122,8 @@ def _bootstrap_command(target: Path) -> list[str]:
         f"--include={','.join(PACKAGES)}",
         # A mirror that lags behind is still good enough for a laboratory.
         '--aptopt=Acquire::Check-Valid-Until "false"',
+        # Written by mmdebstrap, because without root the tree belongs to mapped users.
+        f'--customize-hook=echo {_recipe()} >"$1/{STAMP}"',
         SUITE,
         str(target),
     ]
@@ -149,10 +150,20 @@ async def _usable(target: Path) -> AsteriskBuild | None:
 
 
 def _of_recipe(target: Path) -> bool:
-    if not Path(_runner(target)[-1]).exists():
+    if not _exists(Path(_runner(target)[-1])):
         return False
     stamp = target / STAMP
-    return not stamp.exists() or json.loads(stamp.read_text()).get("recipe") == _recipe()
+    return not stamp.exists() or stamp.read_text().strip() == _recipe()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError as error:
+        raise LabError(
+            f"Cannot look into the lab's cache at {path}: {error.strerror}. Set {CACHE_VARIABLE} to a "
+            "directory of yours."
+        ) from error
 
 
 async def _bootstrap(target: Path, progress: Progress) -> None:
@@ -173,11 +184,14 @@ async def _bootstrap(target: Path, progress: Progress) -> None:
                 f"mmdebstrap could not build Asterisk 22 in {building} (status {code}). Check that the "
                 f"Debian mirror can be reached, then try again. It said:\n{tail}"
             )
-        await _sudo_write(building / STAMP, json.dumps({"recipe": _recipe(), "suite": SUITE}))
         await _remove(target)
         await _checked(*_as_root("mv", "-T", str(building), str(target)))
     finally:
-        await _remove(building)
+        try:
+            await _remove(building)
+        except LabError as error:
+            # Says so instead of hiding what went wrong before it.
+            progress(f"Could not remove {building}: {error}")
     progress(f"Built Asterisk 22 in {time.monotonic() - started:.0f} s")
 
 
@@ -188,12 +202,10 @@ def _as_root(*command: str) -> list[str]:
     return list(command)
 
 
-async def _sudo_write(path: Path, text: str) -> None:
-    await _checked(*_as_root("sh", "-c", 'printf %s "$2" >"$1"', "sh", str(path), text))
-
-
 async def _remove(directory: Path) -> None:
     """Remove a tree this module built, if it is there; without root, its files belong to mapped users."""
+    if not _exists(directory):
+        return
     command = _as_root("rm", "-rf", "--one-file-system", str(directory))
     if command[0] != "sudo" and os.geteuid() != 0:
         command = ["unshare", "--map-auto", "--map-root-user", *command]
