@@ -39,6 +39,7 @@ def told(_: str) -> None:
 async def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     real = (await ensure_asterisk(told)).root
     (tmp_path / "bin").mkdir()
+    (tmp_path / "cache").mkdir()
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     install(tmp_path, LINKING.format(real=real, log=tmp_path / "log"))
@@ -84,7 +85,6 @@ async def test_a_failed_build_leaves_nothing_and_says_why(cache: Path, tmp_path:
 
 
 async def test_an_interrupted_build_leaves_nothing(cache: Path) -> None:
-    cache.mkdir()
     building = asyncio.create_task(ensure_asterisk(told))
     while len(names(cache)) < 2:  # noqa: ASYNC110 - another process makes the directory
         await asyncio.sleep(0.01)
