@@ -20,5 +20,6 @@ Decisions:
          ledger entry names can still be produced years later.
          Rejected: `<language>/<name>.wav`, where a new text silently replaces old evidence.
 2026-11  The hash of a prompt is that of its 8 kHz file. A 16 kHz twin, when wanted, is made from the same
-         rendering and bound to it by the manifest.
+         rendering, has the same name but for its extension, and is bound to it by the manifest. Asterisk
+         22.10.1 was seen to play `.wav16` on a slin16 channel and `.wav` on a ulaw one.
 """
