@@ -6,6 +6,9 @@ container lost: it needs a daemon that a bare Debian does not have.
 
 2026-11: the phones are channels of a second Asterisk driven over ARI. sipp lost: a scenario file per caller,
 and no ear. Softphones lost: one process per call.
+
+2026-11: the phones' line to their Asterisk is the lab's own (`ari`). The product's client lost: an instrument
+must not share the faults of what it measures, and the product has no use for half of these events.
 """
 
 from callguard.lab.lab import Lab

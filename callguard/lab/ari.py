@@ -31,6 +31,7 @@ class Line:
 
     async def open(self) -> None:
         """Subscribe to the application's events and log in to the manager interface."""
+        await self.close()
         settings = self._instance.ari
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=REQUEST_DEADLINE),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import secrets
 import shlex
 import signal
@@ -33,6 +34,8 @@ STOP_DEADLINE = 5.0
 BOOT_POLL = 0.01
 #: A Unix socket's path may have 107 bytes on Linux (sockaddr_un).
 SOCKET_PATH_LIMIT = 107
+#: Open files Asterisk may have, where the machine allows as many.
+MOST_FILES = 65536
 #: Sound files the tree links by absolute path, which leads nowhere outside a chroot.
 ENGLISH = "sounds/en_US_f_Allison"
 
@@ -106,6 +109,8 @@ class Instance:
             "ari": self.ari,
             "ami": self.ami,
             "modules": modules,
+            # Each leg of a call holds a handful of sockets and files; the usual 1024 end at 150 calls.
+            "open_files": min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], MOST_FILES),
         }
 
     @property

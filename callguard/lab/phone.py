@@ -104,7 +104,8 @@ class Phone:
     async def press(self, keys: str, *, length_ms: int = KEY_MS, pause_ms: int = KEY_MS) -> None:
         """Press keys in the way of the phone's line (RFC 4733 unless called otherwise).
 
-        Returns when Asterisk has taken the order; the keys then follow at their own pace.
+        Returns when Asterisk has taken the order; the keys then follow at their own pace. Let no two
+        phones of one call press at the same instant: Asterisk 22 then takes a key to last for seconds.
         """
         await self._line.ask(
             "POST",
@@ -163,7 +164,9 @@ class Phone:
         return await self._listen(self._said)
 
     def heard_so_far(self) -> tuple[audio.Samples, int]:
-        """What is on file while the call goes on: up to two seconds behind."""
+        """What is on file while the call goes on: up to two seconds behind, nothing before that."""
+        if not self._heard.exists():
+            return audio.tone(0, 0), audio.RATE
         return audio.read_sln(self._heard)
 
     def happened(self, state: str) -> None:
