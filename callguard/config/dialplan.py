@@ -1,11 +1,26 @@
-"""The product's dialplan as it is shipped."""
+"""The product's dialplan: as it is shipped, and with a site's own settings written into it.
+
+Decided 2026-11: settings are written into the shipped text, which stays a dialplan that works as it is and
+that an administrator can read, instead of being a template. Lost: a template, which no Asterisk can load.
+
+Decided 2026-11: the rendered text carries a stamp made from itself. `callguard doctor` reads it back from the
+running Asterisk and so knows whether what is loaded is what this version and this configuration would write.
+Lost: comparing files, which says nothing about what was loaded.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from hashlib import sha256
 
-import callguard
+from callguard.config.models import Config
 from callguard.errors import ConfigError
+from callguard.shipped import shipped
+
+#: What stands in the shipped text where a rendered one has its stamp.
+UNSTAMPED = "shipped"
+
+_BYPASS = re.compile(r"(?<=\n)(?:exten => \+?[0-9]+,1,NoOp\(\)\n)+")
 
 
 def shipped_dialplan() -> str:
@@ -14,9 +29,53 @@ def shipped_dialplan() -> str:
     Raises:
         ConfigError: the installation lacks it.
     """
-    package = Path(callguard.__file__).parent
-    for place in (package / "share" / "dialplan", package.parent / "dialplan"):
-        path = place / "callguard.conf"
-        if path.is_file():
-            return path.read_text(encoding="utf-8")
-    raise ConfigError(f"{package}: the dialplan callguard.conf is missing; install callguard again")
+    path = shipped("dialplan") / "callguard.conf"
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: the dialplan cannot be read ({error.strerror}); install callguard again"
+        ) from error
+
+
+def settings(config: Config) -> dict[str, str]:
+    """The channel variables of ``[callguard-site]`` that a configuration decides."""
+    return {"CALLGUARD_APP": config.asterisk.ari.app, "CALLGUARD_SPOOL": str(config.spool.directory)}
+
+
+def render_dialplan(config: Config, text: str | None = None) -> str:
+    """The dialplan with a site's settings and bypass numbers in it.
+
+    Args:
+        config: the site.
+        text: a dialplan to write them into; the shipped one when not given.
+
+    Raises:
+        ConfigError: the shipped dialplan lacks the lines to write to.
+    """
+    rendered = shipped_dialplan() if text is None else text
+    for name, value in settings(config).items():
+        rendered = _set(rendered, name, value)
+    lines = "".join(f"exten => {number},1,NoOp()\n" for number in config.bypass.numbers)
+    # A context without an extension is one that no number is in.
+    rendered, count = _BYPASS.subn(lambda _: lines, rendered)
+    if count != 1:
+        raise ConfigError("callguard.conf: [callguard-bypass] is not as shipped; install callguard again")
+    return _set(rendered, "CALLGUARD_DIALPLAN", stamp(rendered))
+
+
+def stamp(rendered: str) -> str:
+    """What tells one rendered dialplan from another: 16 hexadecimal digits, whatever stamp it carries."""
+    return sha256(_set(rendered, "CALLGUARD_DIALPLAN", UNSTAMPED).encode()).hexdigest()[:16]
+
+
+def stamp_of(config: Config) -> str:
+    """The stamp of the dialplan that belongs to this configuration."""
+    return stamp(render_dialplan(config))
+
+
+def _set(text: str, name: str, value: str) -> str:
+    text, count = re.subn(rf"(?<=,Set\({name}=)[^)\n]*(?=\))", lambda _: value, text)
+    if count != 1:
+        raise ConfigError(f"callguard.conf: {name} is not set once; install callguard again")
+    return text

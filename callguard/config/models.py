@@ -7,33 +7,40 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
+from callguard.config.forms import (
+    Code,
+    Country,
+    FilePath,
+    Host,
+    Key,
+    Language,
+    Misplaced,
+    Name,
+    Number,
+    PbxPath,
+    Seconds,
+    Url,
+)
 from callguard.config.secrets import secret
 
-#: A name that may stand in a dialplan variable: letters, digits, underscore, dash, dot.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-#: One telephone key.
-Key = Annotated[str, Field(pattern=r"^[0-9*#]$")]
-#: A language as the prompt texts name it, such as ``en`` or ``fr``.
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z]{2,4})?$")]
-#: The code of a jurisdiction, such as ``DE`` or ``US-CA``.
-Code = Annotated[str, Field(pattern=r"^[A-Z]{2}(-[A-Z]{2,3})?$")]
 #: Text for a password: as it is, ``env:NAME`` or ``file:/path``.
 Secret = Annotated[SecretStr, BeforeValidator(secret)]
-Seconds = Annotated[float, Field(gt=0, le=120)]
 
 
 class Section(BaseModel):
     """A part of the file: nothing unknown in it, nothing changed after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False, validate_default=True
+    )
 
 
 class Ari(Section):
     """How to reach Asterisk's REST interface."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$")] = "http://127.0.0.1:8088/ari"
+    url: Url = "http://127.0.0.1:8088/ari"
     app: Name = "callguard"
-    username: str = "callguard"
+    username: Name = "callguard"
     password: Secret
     deadline: Seconds = 2.0
     transport: Literal["auto", "websocket", "http"] = "auto"
@@ -42,9 +49,9 @@ class Ari(Section):
 class Ami(Section):
     """How to reach Asterisk's manager interface."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 5038
-    username: str = "callguard"
+    username: Name = "callguard"
     password: Secret
 
 
@@ -59,7 +66,7 @@ class Site(Section):
     """Who records, and where."""
 
     name: Annotated[str, Field(min_length=1, max_length=120)]
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    country: Country
     jurisdiction: Code | None = None
     agents: Code | None = None
 
@@ -87,7 +94,9 @@ class Dialogue(Section):
     @model_validator(mode="after")
     def _keys_differ(self) -> Dialogue:
         if self.yes_key == self.no_key:
-            raise ValueError(f"yes_key and no_key are both {self.yes_key}; give them different keys")
+            raise Misplaced(
+                f"yes_key and no_key are both {self.yes_key}; give them different keys", ("no_key",)
+            )
         return self
 
 
@@ -119,8 +128,10 @@ class Queue(Section):
     @model_validator(mode="after")
     def _refusers_have_somewhere_to_go(self) -> Queue:
         if self.on_refusal == "alternatives" and self.alternatives is None:
-            raise ValueError(
-                "on_refusal is alternatives; name a key of prompts.alternatives in 'alternatives'"
+            raise Misplaced(
+                "refusers would hear alternatives, but none are named; name a key of prompts.alternatives "
+                "in 'alternatives'",
+                ("on_refusal",),
             )
         return self
 
@@ -128,7 +139,7 @@ class Queue(Section):
 class Prompts(Section):
     """Where rendered announcements are kept, and the site's own wording."""
 
-    directory: Path = Path("/var/lib/callguard/prompts")
+    directory: PbxPath = Path("/var/lib/callguard/prompts")
     wideband: bool = False
     texts: dict[Language, dict[str, str]] = {}
     purposes: dict[Name, dict[Language, str]] = {}
@@ -139,7 +150,7 @@ class Prompts(Section):
 class Spool(Section):
     """Where Asterisk writes what it captures, until it is sealed."""
 
-    directory: Path = Path("/dev/shm/callguard")  # noqa: S108 - memory, on purpose: plaintext speech never on a disk
+    directory: PbxPath = Path("/dev/shm/callguard")  # noqa: S108 - memory, on purpose: plaintext speech never on a disk
     allow_persistent_disk: bool = False
     minimum_free_mb: Annotated[int, Field(ge=1)] = 64
 
@@ -153,14 +164,14 @@ class Ledger(Section):
 class Bypass(Section):
     """Numbers that are never asked and never recorded."""
 
-    numbers: tuple[Annotated[str, Field(pattern=r"^\+?[0-9]{2,15}$")], ...] = ("112", "911", "999", "000")
+    numbers: tuple[Number, ...] = ("112", "911", "999", "000")
 
 
 class Control(Section):
     """The door for ``callguard calls`` and ``callguard stop-all``."""
 
-    socket: Path = Path("/run/callguard/control.sock")
-    state: Path = Path("/var/lib/callguard/state")
+    socket: FilePath = Path("/run/callguard/control.sock")
+    state: FilePath = Path("/var/lib/callguard/state")
 
 
 class Log(Section):
@@ -174,7 +185,7 @@ class Law(Section):
     """What this site changes in the table of jurisdictions."""
 
     overrides: dict[str, dict[str, Any]] = {}
-    files: tuple[Path, ...] = ()
+    files: tuple[FilePath, ...] = ()
 
 
 class Config(Section):
@@ -204,9 +215,10 @@ class Config(Section):
     def _alternatives_are_told(self) -> Config:
         for name, queue in self.queues.items():
             if queue.alternatives is not None and queue.alternatives not in self.prompts.alternatives:
-                raise ValueError(
-                    f"queues.{name}.alternatives names '{queue.alternatives}', which is not under "
-                    "prompts.alternatives; write there what refusers hear"
+                raise Misplaced(
+                    f"there is no '{queue.alternatives}' under prompts.alternatives; write there what "
+                    "refusers hear",
+                    ("queues", name, "alternatives"),
                 )
         return self
 

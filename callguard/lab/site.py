@@ -18,9 +18,10 @@ from typing import Any, Self
 
 import aiohttp
 
+from callguard.config import load
+from callguard.config.dialplan import render_dialplan
 from callguard.errors import LabError
 from callguard.lab.lab import Lab
-from callguard.lab.rootfs import cache_directory
 
 #: What callers are asked in the laboratory, in seconds: short, so that silence is soon over.
 ANSWER_SECONDS = 3.0
@@ -38,11 +39,11 @@ class Site:
     Args:
         lab: the running laboratory.
         settings: more configuration, merged over that of the laboratory section by section.
-        prompts: where rendered prompts are kept between runs; the laboratory's cache when not given.
+        ari_url: where callguard finds ARI, when not at the PBX itself.
     """
 
     def __init__(
-        self, lab: Lab, *, settings: Mapping[str, Any] | None = None, prompts: Path | None = None
+        self, lab: Lab, *, settings: Mapping[str, Any] | None = None, ari_url: str | None = None
     ) -> None:
         self.lab = lab
         self.directory = Path(tempfile.mkdtemp(prefix="callguard-site-"))
@@ -50,7 +51,8 @@ class Site:
         self.spool = Path(tempfile.mkdtemp(prefix="callguard-spool-", dir="/dev/shm"))
         self.config = self.directory / "config.yaml"
         self.log = self.directory / "callguard.log"
-        self._prompts = prompts or cache_directory() / "prompts"
+        self.prompts = self.directory / "prompts"
+        self._ari_url = ari_url or lab.ari_settings.url
         self._settings = settings or {}
         self._process: asyncio.subprocess.Process | None = None
         self._write(self._settings)
@@ -60,7 +62,7 @@ class Site:
         config: dict[str, Any] = {
             "site": {"name": "Example Trading", "country": "US", "jurisdiction": "US-CA"},
             "asterisk": {
-                "ari": {"url": ari.url, "username": ari.username, "password": ari.password},
+                "ari": {"url": self._ari_url, "username": ari.username, "password": ari.password},
                 "ami": {
                     "host": ami.host,
                     "port": str(ami.port),
@@ -70,7 +72,7 @@ class Site:
             },
             "queues": {"sales": {"purposes": ["quality"], "minimum_form": "explicit"}},
             "dialogue": {"answer_seconds": str(ANSWER_SECONDS)},
-            "prompts": {"directory": str(self._prompts)},
+            "prompts": {"directory": str(self.prompts)},
             "spool": {"directory": str(self.spool), "minimum_free_mb": "1"},
             "ledger": {"url": f"sqlite:///{self.directory}/ledger.db"},
             "control": {
@@ -84,9 +86,9 @@ class Site:
         # JSON is YAML, and quotes every scalar.
         self.config.write_text(json.dumps(config, indent=1), encoding="utf-8")
 
-    def dialplan(self, text: str) -> str:
-        """The product's dialplan with this site's spool in it."""
-        return text.replace("CALLGUARD_SPOOL=/dev/shm/callguard", f"CALLGUARD_SPOOL={self.spool}")
+    def dialplan(self, text: str | None = None) -> str:
+        """The product's dialplan with this site's settings in it."""
+        return render_dialplan(load(self.config), text)
 
     async def build_prompts(self) -> None:
         """Render what this site says.
@@ -198,13 +200,18 @@ class Site:
 
     async def calls(self) -> list[dict[str, Any]]:
         """The live calls, as callguard tells at its control socket."""
+        calls: list[dict[str, Any]] = (await self.health())["calls"]
+        return calls
+
+    async def health(self) -> dict[str, Any]:
+        """What callguard tells of itself at its control socket."""
         connector = aiohttp.UnixConnector(str(self.directory / "control.sock"))
         async with (
             aiohttp.ClientSession(connector=connector) as session,
             session.get("http://callguard/calls") as response,
         ):
-            calls: list[dict[str, Any]] = (await response.json())["calls"]
-        return calls
+            health: dict[str, Any] = await response.json()
+        return health
 
     async def until(self, caller: str, *states: str, asked: int = 0, timeout: float = 30.0) -> None:
         """Wait until the dialogue with a caller is in one of these states.

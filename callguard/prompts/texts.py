@@ -12,6 +12,7 @@ from callguard.errors import PromptError
 from callguard.prompts.facts import Facts
 from callguard.prompts.language import LONGEST, STRICT, Language, Text, check_text, load_language
 from callguard.prompts.phrasing import sentences
+from callguard.shipped import shipped
 
 
 class SiteTexts(BaseModel):
@@ -151,9 +152,7 @@ def resolve(language: str, known: Collection[str]) -> str:
 
 def shipped_directory() -> Path:
     """Where the shipped texts are: in the installed package, else beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "share" / "prompts"
-    return inside if inside.is_dir() else package.parent / "prompts"
+    return shipped("prompts")
 
 
 def load_texts(directory: Path | None = None, site: SiteTexts | None = None) -> Texts:
