@@ -16,6 +16,9 @@ COMMANDS = {
     "run": "callguard.cli.run:run",
     "calls": "callguard.cli.switchboard:calls",
     "demo": "callguard.cli.demo:demo",
+    "law": "callguard.cli.law:law_group",
+    "prompts": "callguard.cli.prompts:prompts",
+    "simulate": "callguard.cli.simulate:simulate",
     "stop-all": "callguard.cli.switchboard:stop_all",
     "resume-all": "callguard.cli.switchboard:resume_all",
 }

@@ -1,14 +1,51 @@
 """One laboratory for the whole session, and one event loop for all tests that use it."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from callguard.config.dialplan import shipped_dialplan
 from callguard.lab import Lab
+from callguard.lab.site import Site
 
 HERE = Path(__file__).parent
+
+#: One queue for each form of consent and each way to refuse; all are served by the same two agents.
+FORMS = {
+    "100": ("sales", {"minimum_form": "explicit"}),
+    "102": ("notice", {"minimum_form": "notice"}),
+    "103": ("implied", {"minimum_form": "implied-by-continuing"}),
+    "104": ("optout", {"minimum_form": "opt-out"}),
+    "105": ("same", {"minimum_form": "explicit", "on_refusal": "same-queue"}),
+    "106": (
+        "elsewhere",
+        {"minimum_form": "explicit", "on_refusal": "alternatives", "alternatives": "shop"},
+    ),
+}
+SETTINGS = {
+    # Texas: one party's knowledge is enough, so that each queue's own form decides.
+    "site": {"jurisdiction": "US-TX"},
+    "queues": {
+        name: {"recorded": "sales", "unrecorded": "sales-unrecorded"} | more for name, more in FORMS.values()
+    },
+    "prompts": {"alternatives": {"shop": {"en": "Please visit our shop.", "fr": "Venez au magasin."}}},
+}
+NUMBERS = "[lab-numbers]\n" + "".join(
+    f"exten => {number},1,Answer()\n same => n,Gosub(callguard,consent,1({queue},sales-unrecorded))\n"
+    " same => n,Queue(${CALLGUARD_QUEUE})\n same => n,Hangup()\n"
+    for number, (queue, _) in FORMS.items()
+)
+
+
+@dataclass(frozen=True)
+class House:
+    """A laboratory with callguard in it."""
+
+    lab: Lab
+    site: Site
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,9 +67,21 @@ async def lab(dialplan: str) -> AsyncIterator[Lab]:
         yield lab
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def house() -> AsyncIterator[House]:
+    """The product on the laboratory's PBX."""
+    async with Lab(shipped_dialplan(), numbers=NUMBERS) as lab:
+        site = Site(lab, settings=SETTINGS)
+        await lab.pbx.load_dialplan(dialplan=site.dialplan(shipped_dialplan()))
+        async with site:
+            yield House(lab, site)
+
+
 @pytest_asyncio.fixture(loop_scope="session", autouse=True)
 async def silence_after_each_test(request: pytest.FixtureRequest) -> AsyncIterator[None]:
     """No call of one test reaches into the next, and every agent is as it was."""
     yield
-    if "lab" in request.fixturenames:
-        await request.getfixturevalue("lab").world.settle()
+    for name in ("lab", "house"):
+        if name in request.fixturenames:
+            used = request.getfixturevalue(name)
+            await (used.lab if name == "house" else used).world.settle()

@@ -1,0 +1,241 @@
+"""What goes wrong on the call path ends in an unrecorded call that goes on, within seconds."""
+
+import asyncio
+import sqlite3
+import time
+from itertools import count
+
+from callguard.config.dialplan import shipped_dialplan
+from callguard.lab import Lab
+from callguard.lab.inspection import channel_of, variable
+from callguard.lab.meddler import Meddler, Mischief
+from callguard.lab.scenarios import Scenario, play
+from callguard.lab.site import Site
+
+CALLERS = (f"+1512556{number:04d}" for number in count(100))
+
+#: Longest silence a caller may hear, in seconds.
+SILENCE_SECONDS = 10
+
+#: A fault that was noticed leads on within a second; noticing takes the claim time-out of half a second.
+NOTICED_SECONDS = 2.0
+
+YES = Scenario(name="yes", keys=("1",), outcome="granted", agent="sales-agent", captured=True)
+
+
+async def reaches_the_unrecorded_queue(house, caller, within):
+    began = time.monotonic()
+    await house.lab.world.agent("open-agent").next_call(within, number=caller)
+    channel = await channel_of(house.lab.pbx, caller)
+    assert await variable(house.lab.pbx, channel, "CALLGUARD_QUEUE") == "sales-unrecorded"
+    return time.monotonic() - began
+
+
+async def in_the_prompt(house):
+    caller = next(CALLERS)
+    phone = await house.lab.world.call("100", caller_id=caller)
+    await phone.answered()
+    await phone.speak(620)
+    await house.site.until(caller, "announcing")
+    return caller, phone
+
+
+def captured(house):
+    return {path.name for path in house.site.spool.iterdir()}
+
+
+async def test_a_killed_controller_costs_nobody_the_call(house):
+    before = captured(house)
+    caller, _ = await in_the_prompt(house)
+    await house.site.kill()
+    try:
+        new = next(CALLERS)
+        await house.lab.world.call("100", caller_id=new)
+        assert await reaches_the_unrecorded_queue(house, new, 5) < NOTICED_SECONDS
+        # The announcement plays on, then the lease ends.
+        await reaches_the_unrecorded_queue(house, caller, 5 + SILENCE_SECONDS)
+    finally:
+        await house.site.start()
+    assert captured(house) == before
+    assert (await play(house.lab, house.site, YES, caller=next(CALLERS))).problems == []
+
+
+async def test_a_frozen_controller_costs_nobody_the_call(house):
+    before = captured(house)
+    caller, phone = await in_the_prompt(house)
+    house.site.freeze()
+    try:
+        new = next(CALLERS)
+        await house.lab.world.call("100", caller_id=new)
+        assert await reaches_the_unrecorded_queue(house, new, 5) < NOTICED_SECONDS
+        await phone.press("1")  # pressed while nobody listens
+        await reaches_the_unrecorded_queue(house, caller, 5 + SILENCE_SECONDS)
+    finally:
+        house.site.thaw()
+    # Woken, the controller finds the call where the dialplan took it, and captures nothing.
+    call = house.site.call_of(caller)
+    await asyncio.sleep(3)
+    assert captured(house) == before
+    outcomes = [each["body"]["outcome"] for each in house.site.entries(call) if each["kind"] == "consent"]
+    assert outcomes[-1] == "system-fault"
+    assert (await play(house.lab, house.site, YES, caller=next(CALLERS))).problems == []
+
+
+async def test_a_restarted_controller_leads_waiting_callers_on(house):
+    caller, _ = await in_the_prompt(house)
+    await house.site.kill()
+    await house.site.start()
+    # At once, not when the lease is over: the restarted controller looks for them.
+    assert await reaches_the_unrecorded_queue(house, caller, 10) < 10
+    entries = [each for each in house.site.entries() if each["kind"] == "rescued"]
+    assert entries[-1]["body"]["detail"] == "found without a controller"
+
+
+async def test_a_locked_ledger_means_no_capture(house):
+    before = captured(house)
+    caller, phone = await in_the_prompt(house)
+    await house.site.until(caller, "asking")
+    database = sqlite3.connect(house.site.directory / "ledger.db", isolation_level=None)
+    database.execute("begin exclusive")
+    try:
+        await phone.press("1")
+        await reaches_the_unrecorded_queue(house, caller, SILENCE_SECONDS)
+    finally:
+        database.execute("rollback")
+        database.close()
+    call = house.site.call_of(caller)
+    await house.site.until_entry("routed", call, 20)
+    outcomes = [each["body"]["outcome"] for each in house.site.entries(call) if each["kind"] == "consent"]
+    assert outcomes[-1] == "system-fault"
+    assert captured(house) == before
+    assert (await play(house.lab, house.site, YES, caller=next(CALLERS))).problems == []
+
+
+async def test_a_prompt_that_cannot_be_played_means_no_capture(house):
+    before = captured(house)
+    prompts = house.site.prompts
+    hidden = prompts.with_name("hidden")
+    prompts.rename(hidden)
+    try:
+        caller = next(CALLERS)
+        phone = await house.lab.world.call("100", caller_id=caller)
+        await phone.answered()
+        await reaches_the_unrecorded_queue(house, caller, SILENCE_SECONDS)
+    finally:
+        hidden.rename(prompts)
+    entry = await house.site.until_entry("consent", house.site.call_of(caller))
+    assert entry["body"]["outcome"] == "prompt-cut-short"
+    assert captured(house) == before
+
+
+async def test_a_full_spool_means_no_capture(house):
+    before = captured(house)
+    caller, phone = await in_the_prompt(house)
+    await house.site.until(caller, "asking")
+    house.site.spool.rename(house.site.spool.with_name("gone"))
+    try:
+        await phone.press("1")
+        await reaches_the_unrecorded_queue(house, caller, SILENCE_SECONDS)
+    finally:
+        house.site.spool.with_name("gone").rename(house.site.spool)
+    outcomes = [
+        each["body"]["outcome"]
+        for each in house.site.entries(house.site.call_of(caller))
+        if each["kind"] == "consent"
+    ]
+    assert outcomes == ["granted", "system-fault"]
+    assert captured(house) == before
+
+
+async def test_stop_all_stops_what_runs_and_what_comes_until_resume_all(house):
+    talking = next(CALLERS)
+    phone = await house.lab.world.call("102", caller_id=talking)
+    await phone.answered()
+    await phone.speak(750)
+    await house.lab.world.agent("sales-agent").next_call(20, number=talking)
+    call = house.site.call_of(talking)
+    await house.site.until_entry("capture.started", call)
+    asked, _ = await in_the_prompt(house)
+    before = captured(house)
+    _, out = await house.site.command("stop-all", "--json")
+    assert '"recording_off": true' in out
+    try:
+        assert (await house.lab.pbx.cli("mixmonitor list " + await name_of(house, talking))).count("0x") == 0
+        stopped = await house.site.until_entry("capture.stopped", call)
+        assert stopped["body"]["reason"] == "switched-off"
+        # Neither the one who was being asked nor the next one is captured, and both are served.
+        await house.lab.world.agent("sales-agent").next_call(10, number=asked)
+        after = next(CALLERS)
+        await house.lab.world.call("100", caller_id=after)
+        await house.lab.world.agent("sales-agent").next_call(10, number=after)
+        consent = await house.site.until_entry("consent", house.site.call_of(after))
+        assert consent["body"]["outcome"] == "switched-off"
+        assert captured(house) == before
+    finally:
+        await house.site.command("resume-all")
+    assert (await play(house.lab, house.site, YES, caller=next(CALLERS))).problems == []
+
+
+async def test_stop_all_works_without_a_controller(house):
+    talking = next(CALLERS)
+    phone = await house.lab.world.call("102", caller_id=talking)
+    await phone.answered()
+    await house.lab.world.agent("sales-agent").next_call(20, number=talking)
+    await house.site.until_entry("capture.started", house.site.call_of(talking))
+    await house.site.kill()
+    _, out = await house.site.command("stop-all", "--json")
+    try:
+        assert '"stopped": 1' in out
+        assert (await house.lab.pbx.cli("mixmonitor list " + await name_of(house, talking))).count("0x") == 0
+        await house.site.start()
+        after = next(CALLERS)
+        await house.lab.world.call("102", caller_id=after)
+        await house.lab.world.agent("sales-agent").next_call(10, number=after)
+        consent = await house.site.until_entry("consent", house.site.call_of(after))
+        assert consent["body"]["outcome"] == "switched-off"
+    finally:
+        await house.site.command("resume-all")
+
+
+async def name_of(house, caller):
+    channels = await house.lab.pbx.cli("core show channels concise")
+    return next(line.split("!")[0] for line in channels.splitlines() if f"!{caller}!" in line)
+
+
+async def test_a_misbehaving_ari_costs_nobody_the_call():
+    async with asyncio.TaskGroup() as group:
+        for each in set(Mischief) - {Mischief.NONE}:
+            group.create_task(misbehaving(each), name=each)
+
+
+async def misbehaving(mischief):
+    async with Lab(shipped_dialplan()) as lab:
+        meddler = Meddler(lab.ari_settings.url)
+        await meddler.open()
+        site = Site(lab, ari_url=meddler.url)
+        house = type("House", (), {"lab": lab, "site": site})
+        await lab.pbx.load_dialplan(dialplan=site.dialplan(shipped_dialplan()))
+        try:
+            async with site:
+                caller, _ = await in_the_prompt(house)
+                meddler.mischief = mischief
+                new = next(CALLERS)
+                await lab.world.call("100", caller_id=new)
+                await reaches_the_unrecorded_queue(house, new, SILENCE_SECONDS)
+                await reaches_the_unrecorded_queue(house, caller, 5 + SILENCE_SECONDS)
+                assert captured(house) == set()
+                assert site.pid  # still running
+                complaints = [line for line in site.log.read_text().splitlines() if "[warning" in line]
+                assert complaints, "nothing was said about it"
+                meddler.mischief = Mischief.NONE
+                await back_in_service(house)
+                assert (await play(lab, site, YES, caller=next(CALLERS))).problems == []
+        finally:
+            await meddler.close()
+
+
+async def back_in_service(house):
+    """Callguard finds ARI again by itself."""
+    async with asyncio.timeout(40):
+        while not (await house.site.health())["ari"]:  # noqa: ASYNC110 - the process has no other sign
+            await asyncio.sleep(0.1)
