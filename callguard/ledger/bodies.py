@@ -402,4 +402,8 @@ def refuse_digits(form: str, value: str) -> None:
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return tuple(_frozen(member) for member in value)
+    if isinstance(value, dict):
+        return {name: _frozen(member) for name, member in value.items()}
+    return value

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from callguard.errors import LedgerError
+from callguard.ledger.bodies import Kind
 from callguard.ledger.entry import Drafted, Receipt
 from callguard.ledger.keys import Checkpoint, SigningKey
 from callguard.ledger.pen import Pen
@@ -101,6 +102,12 @@ def write_group(pen: Pen, edge: Edge, drafts: Sequence[Drafted], key: SigningKey
     return receipts
 
 
+def retired(pen: Pen, since: int, key: SigningKey) -> bool:
+    """Whether an entry from ``since`` on takes the right to sign away from ``key``."""
+    pattern = f'%"old":"{key.public}"%'
+    return pen.run(_RETIRED, {"since": since, "kind": str(Kind.KEY_CHANGED), "pattern": pattern}) is not None
+
+
 def keep_checkpoint(pen: Pen, edge: Edge) -> None:
     """Keep the checkpoint of ``edge`` beside the entries."""
     if kept_size(pen) < edge.size:
@@ -119,4 +126,9 @@ _MOVE_EDGE = update(head).values(
     size=bindparam("size"), peaks=bindparam("peaks"), last=bindparam("last"), note=bindparam("note")
 )
 _KEPT = select(func.max(checkpoints.c.size))
+_RETIRED = select(entries.c.position).where(
+    entries.c.kind == bindparam("kind"),
+    entries.c.position >= bindparam("since"),
+    entries.c.text.like(bindparam("pattern")),
+)
 _LEAF = select(entries.c.leaf).where(entries.c.position == bindparam("position"))

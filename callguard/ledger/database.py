@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import NullPool, Pool, QueuePool
 
 from callguard.errors import LedgerError
 
@@ -58,14 +58,14 @@ def writing_engine(url: URL) -> Engine:
     return _postgres_engine(url, poolclass=NullPool)
 
 
-def reading_engine(url: URL) -> Engine:
+def reading_engine(url: URL, poolclass: type[Pool] = QueuePool) -> Engine:
     """An engine for questions; its connections cannot write."""
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, poolclass=QueuePool, pool_size=2, connect_args=_sqlite_arguments())
+        engine = create_engine(url, poolclass=poolclass, connect_args=_sqlite_arguments())
         event.listen(engine, "connect", _prepare_sqlite_reader)
         event.listen(engine, "begin", _begin)
         return engine
-    engine = _postgres_engine(url, poolclass=QueuePool, pool_size=2, pool_pre_ping=True)
+    engine = _postgres_engine(url, poolclass=poolclass, pool_pre_ping=poolclass is QueuePool)
     return engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
 
 

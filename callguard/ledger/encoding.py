@@ -45,13 +45,17 @@ def encode(fields: Iterable[tuple[str, object]]) -> str:
             found[name] = masked(value) if name in FREE_TEXT else value
         elif value is not None:
             found[name] = value if kind is bool else _member(name, value, "entry")
-    text = _dump(found)
-    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+    return whole(_dump(found))
 
 
 def quoted(text: str) -> str:
     """One text, canonically."""
-    return _SURROGATE.sub("\ufffd", _dump(text))
+    return whole(_dump(text))
+
+
+def whole(text: str) -> str:
+    """Text without lone surrogates."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def plain(value: object, where: str) -> object:

@@ -11,7 +11,7 @@ from typing import Any
 
 from callguard.errors import LedgerError
 from callguard.ledger.bodies import AnyBody, Kind, body_of, fields_of
-from callguard.ledger.encoding import encode, quoted
+from callguard.ledger.encoding import encode, quoted, whole
 
 #: Version of the encoding of an entry. A reader refuses a version that it does not know.
 VERSION = 1
@@ -108,7 +108,7 @@ def term(value: str) -> str:
 
 
 def _searchable(value: str) -> str:
-    return "".join(c for c in value[:200] if c.isprintable())
+    return "".join(c for c in whole(value)[:200] if c.isprintable())
 
 
 def microseconds(moment: datetime) -> int:

@@ -25,6 +25,11 @@ from callguard.errors import LedgerError
 _ED25519 = b"\x01"
 
 
+#: The name of all our keys in signed notes. It is part of a key's id, so it never changes; several
+#: controllers with keys of their own are told apart by the id.
+KEY_NAME = "callguard"
+
+
 @dataclass(frozen=True, slots=True)
 class PublicKey:
     """A key that checkpoints are checked with."""
@@ -88,19 +93,17 @@ def read_public_keys(path: Path) -> tuple[PublicKey, ...]:
 class SigningKey:
     """The private key that signs. Kept in a PEM file (PKCS 8) that only its owner may read."""
 
-    def __init__(self, name: str, private: Ed25519PrivateKey) -> None:
+    def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
-        self.public = PublicKey(name, private.public_key().public_bytes_raw())
+        self.public = PublicKey(KEY_NAME, private.public_key().public_bytes_raw())
 
     @classmethod
-    def generate(cls, name: str = "callguard") -> SigningKey:
-        """A new key. ``name`` stands in every signature; it must not contain spaces or ``+``."""
-        if not name or any(c in name for c in " +\n\t"):
-            raise LedgerError(f"{name!r} cannot name a signing key: no spaces, no plus sign")
-        return cls(name, Ed25519PrivateKey.generate())
+    def generate(cls) -> SigningKey:
+        """A new key."""
+        return cls(Ed25519PrivateKey.generate())
 
     @classmethod
-    def load(cls, path: Path, name: str = "callguard") -> SigningKey:
+    def load(cls, path: Path) -> SigningKey:
         """Read a private key.
 
         Raises:
@@ -114,14 +117,14 @@ class SigningKey:
             raise LedgerError(f"the signing key {path} cannot be read: {fault}") from fault
         if not isinstance(private, Ed25519PrivateKey):
             raise LedgerError(f"{path} is no Ed25519 key; make one with `callguard ledger new-key {path}`")
-        return cls(name, private)
+        return cls(private)
 
     @classmethod
-    def load_or_create(cls, path: Path, name: str = "callguard") -> SigningKey:
+    def load_or_create(cls, path: Path) -> SigningKey:
         """Read the key at ``path``; if there is none, make one and put its public half beside it."""
         if path.exists():
-            return cls.load(path, name)
-        key = cls.generate(name)
+            return cls.load(path)
+        key = cls.generate()
         key.save(path)
         return key
 

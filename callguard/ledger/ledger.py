@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -16,11 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from callguard.errors import LedgerError
 from callguard.ledger import reading
-from callguard.ledger.bodies import Kind
+from callguard.ledger.bodies import KeyChanged, Kind
 from callguard.ledger.commit import found
 from callguard.ledger.database import file_of, parse_url, reading_engine, told, writing_engine
 from callguard.ledger.entry import Entry, Receipt, Stored
-from callguard.ledger.keys import Checkpoint, SigningKey
+from callguard.ledger.keys import Checkpoint, PublicKey, SigningKey
 from callguard.ledger.migrate import create_file, upgrade
 from callguard.ledger.publishing import Publisher, Target
 from callguard.ledger.writer import Pace, Trouble, Waiting, Writer, refusal
@@ -36,7 +37,8 @@ class Settings:
     """What a ledger needs to know."""
 
     url: str  #: sqlite:////path/to/ledger.db or postgresql://user@host/database
-    key: SigningKey | None = None  #: signs; ``None``: the key file beside an SQLite ledger, made if missing
+    key: SigningKey | None = None  #: signs, if there is no key file
+    key_file: Path | None = None  #: made if missing; ``None``: beside an SQLite ledger, with suffix ``.key``
     name: str = "callguard"  #: the name of this controller in its entries
     deadline: float = 2.0  #: seconds after which a commit that hangs is given up by those who wait for it
     pace: Pace = field(default_factory=Pace)
@@ -54,7 +56,7 @@ class Ledger:
         self._settings = settings
         self._url = parse_url(settings.url)
         self._file = file_of(self._url)
-        self._key = settings.key or self._key_beside()
+        self._key_file = settings.key_file or (self._file.with_suffix(".key") if self._file else None)
         self._listeners: list[Callable[[Trouble | None], None]] = []
         self._pending: set[asyncio.Future[Receipt]] = set()
         self._trouble: Trouble | None = None  # what the writer says
@@ -65,11 +67,13 @@ class Ledger:
     # -- life -------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """Open the database, creating or migrating it, and begin to write.
+        """Open the database, creating or migrating it, and begin to write. Once is enough.
 
         Raises:
             LedgerError: it cannot be opened.
         """
+        if self._watcher is not None:
+            return
         self._loop = asyncio.get_running_loop()
         outside = await self._newest_outside()
         await asyncio.to_thread(self._prepare, outside)
@@ -147,6 +151,23 @@ class Ledger:
         """
         self._writer.put(Waiting(entry, None))
 
+    async def change_key(self) -> PublicKey:
+        """Have a new key sign from now on; the old one's last word is the entry that says so.
+
+        Every other controller that signs with the same file takes the new key by itself. The public
+        half is added to the file beside the key, where the old ones stay.
+
+        Raises:
+            LedgerError: the ledger has no key file, or cannot be written.
+        """
+        if self._key_file is None or self._settings.key is not None:
+            raise LedgerError("this ledger's key was handed in from outside; change it there")
+        old = SigningKey.load(self._key_file).public
+        new = SigningKey.generate()
+        await asyncio.to_thread(new.save, self._key_file)
+        await self.append(Entry.now(KeyChanged(old=str(old), new=str(new.public))))
+        return new.public
+
     # -- reading ----------------------------------------------------------------------------------
 
     async def size(self) -> int:
@@ -190,10 +211,12 @@ class Ledger:
 
     # -- within -----------------------------------------------------------------------------------
 
-    def _key_beside(self) -> SigningKey:
-        if self._file is None:
+    def _load_key(self) -> SigningKey:
+        if self._settings.key is not None:
+            return self._settings.key
+        if self._key_file is None:
             raise LedgerError("a ledger in PostgreSQL needs ledger.signing_key: the file of its Ed25519 key")
-        return SigningKey.load_or_create(self._file.with_suffix(".key"))
+        return SigningKey.load_or_create(self._key_file)
 
     async def _newest_outside(self) -> int:
         """How many entries the newest checkpoint outside covers; 0 if nobody can say."""
@@ -203,11 +226,12 @@ class Ledger:
     def _prepare(self, outside: int) -> None:
         if self._file is not None:
             create_file(self._file)
+        key = self._load_key()
         engine = writing_engine(self._url)
         try:
             with engine.begin() as connection:
                 upgrade(connection)
-                found(connection, self._key)
+                found(connection, key)
         except SQLAlchemyError as fault:
             raise LedgerError(f"the ledger cannot be opened: {told(fault)}") from fault
         self._readers = reading_engine(self._url)
@@ -221,7 +245,7 @@ class Ledger:
         self._writer = Writer(
             engine=engine,
             file=self._file,
-            key=self._key,
+            load_key=self._load_key,
             by=f"{self._settings.name}/{uuid.uuid4().hex[:8]}",
             memory=self._settings.memory,
             settled=lambda group, outcome: self._call_soon(self._settle, group, outcome),

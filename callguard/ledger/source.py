@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
+from urllib.parse import quote
 
 from sqlalchemy import Connection, create_engine, event, func, select
 from sqlalchemy.engine import URL
@@ -147,12 +148,12 @@ class DatabaseSource:
 
     def _engine_url(self) -> Connection:
         if self._file is None:
-            return reading_engine(self._url).connect()
+            return reading_engine(self._url, poolclass=NullPool).connect()
         # A copy on a read-only medium cannot be opened in WAL mode unless SQLite may assume that
         # nobody writes, and it may only if there is no WAL beside it.
         alone = not self._file.with_name(self._file.name + "-wal").exists()
-        mode = "mode=ro&immutable=1" if alone else "mode=ro"
-        url = URL.create("sqlite+pysqlite", database=f"file:{self._file.resolve()}?{mode}&uri=true")
+        how = {"mode": "ro", "uri": "true", **({"immutable": "1"} if alone else {})}
+        url = URL.create("sqlite+pysqlite", database=f"file:{quote(str(self._file.resolve()))}", query=how)
         engine = create_engine(url, poolclass=NullPool)
         event.listen(engine, "connect", _take_any_bytes)
         return engine.connect()

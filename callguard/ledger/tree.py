@@ -77,18 +77,25 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     return frontier.root()
 
 
-def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """RFC 9162, 2.1.3.1: the hashes that lead from leaf ``index`` to the root over ``leaves``."""
-    if not 0 <= index < len(leaves):
-        raise ValueError(f"no leaf {index} in a tree of {len(leaves)}")
+def levels_of(leaves: Sequence[bytes]) -> list[list[bytes]]:
+    """All nodes of the tree, level by level, leaves first: once for many proofs."""
+    levels = [list(leaves)]
+    while len(levels[-1]) > 1:
+        below = levels[-1]
+        above = [node_hash(below[i], below[i + 1]) for i in range(0, len(below) - 1, 2)]
+        levels.append(above if len(below) % 2 == 0 else [*above, below[-1]])
+    return levels
+
+
+def inclusion_proof(levels: Sequence[Sequence[bytes]], index: int) -> list[bytes]:
+    """RFC 9162, 2.1.3.1: the hashes that lead from leaf ``index`` to the root of the tree."""
+    if not 0 <= index < len(levels[0]):
+        raise ValueError(f"no leaf {index} in a tree of {len(levels[0])}")
     proof: list[bytes] = []
-    level, width = list(leaves), index
-    while len(level) > 1:
-        sibling = width ^ 1
-        if sibling < len(level):
+    for level in levels[:-1]:
+        if (sibling := index ^ 1) < len(level):
             proof.append(level[sibling])
-        level = _level_above(level)
-        width >>= 1
+        index >>= 1
     return proof
 
 
@@ -146,13 +153,6 @@ def consistent(
         node >>= 1
         last >>= 1
     return last == 0 and old == first_root and new == second_root
-
-
-def _level_above(level: list[bytes]) -> list[bytes]:
-    above = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
-    if len(level) & 1:
-        above.append(level[-1])
-    return above
 
 
 def _subproof(leaves: list[bytes], first: int, *, whole: bool) -> list[bytes]:

@@ -22,7 +22,7 @@ import structlog
 from sqlalchemy import Engine
 
 from callguard.errors import LedgerError
-from callguard.ledger.bodies import Recovered
+from callguard.ledger.bodies import KeyChanged, Recovered
 from callguard.ledger.commit import (
     BEFORE_FIRST,
     Edge,
@@ -30,6 +30,7 @@ from callguard.ledger.commit import (
     keep_checkpoint,
     kept_size,
     read_edge,
+    retired,
     write_group,
 )
 from callguard.ledger.entry import Drafted, Entry, Receipt, draft
@@ -85,7 +86,7 @@ class Writer:
         *,
         engine: Engine,
         file: Path | None,
-        key: SigningKey,
+        load_key: Callable[[], SigningKey],
         by: str,
         memory: int,
         settled: Callable[[Sequence[Waiting], Sequence[Receipt] | LedgerError], None],
@@ -95,7 +96,8 @@ class Writer:
     ) -> None:
         self._engine = engine
         self._file = file
-        self._key = key
+        self._load_key = load_key
+        self._key = load_key()
         self._by = by
         self._memory = memory
         self._settled = settled
@@ -165,10 +167,10 @@ class Writer:
                 self._stopped = True
                 return
             self._accept(waiting)
-            if self._trouble is None and (waiting.future is not None or self._stopped):
-                end = 0.0  # take what is there already, then write
-            elif end is None:
-                end = time.monotonic() + LINGER_SECONDS
+            if self._trouble is None:
+                # Somebody waits: take what is there already, then write. Nobody does: wait for company.
+                linger = 0.0 if waiting.future is not None else time.monotonic() + LINGER_SECONDS
+                end = linger if end is None else min(end, linger)
 
     def _until(self) -> float | None:
         """Until when to wait for more, in monotonic seconds; ``None``: as long as it takes."""
@@ -213,8 +215,13 @@ class Writer:
 
     def _write_group(self) -> None:
         group = list(islice(self._backlog, LARGEST_GROUP))
+        changes = [n for n, waiting in enumerate(group) if isinstance(waiting.entry.body, KeyChanged)]
+        if changes:
+            group = group[: changes[0] + 1]  # the old key's last word; what follows is signed by the new one
         receipts = self._commit(group)
         self._attempted = []
+        if changes and len(receipts) == len(group):
+            self._key = self._load_key()
         for _ in receipts:
             self._backlog.popleft()
         if receipts:
@@ -250,6 +257,8 @@ class Writer:
     def _check_grown(self, pen: Pen, edge: Edge) -> None:
         """Another writer may have added entries; nobody may have taken any away."""
         if not self._size or holds(pen, Receipt(self._size - 1, self._last)):
+            if retired(pen, self._size, self._key):
+                self._key = self._load_key()
             return
         raise LedgerError(
             f"the ledger was rolled back: entry {self._size - 1}, which was durable, is gone or another one "

@@ -68,6 +68,7 @@ class FakeAsterisk:
     connections: int = 0  #: how many were opened
     scripted: dict[tuple[str, str], Answer | Callable[[], Any]] = field(default_factory=dict)
     awake: asyncio.Event = field(default_factory=asyncio.Event)  #: cleared: answers nothing, reads nothing
+    forgotten: set[str] = field(default_factory=set)  #: paths that get no answer over the websocket
     refuse_websocket: int = 0  #: a status to refuse the handshake with
     websocket: web.WebSocketResponse | None = None
     raw: asyncio.Transport | None = None  #: the TCP connection of the websocket
@@ -169,7 +170,9 @@ class FakeAsterisk:
             if len(message.data.encode()) > LARGEST_FRAME:
                 await websocket.close(code=WSCloseCode.MESSAGE_TOO_BIG)
                 break
-            await self._send(await self._rest_over_websocket(message.data))
+            answer = await self._rest_over_websocket(message.data)
+            if self.requests[-1].path not in self.forgotten:
+                await self._send(answer)
         return websocket
 
     async def _send(self, message: dict[str, Any]) -> None:
