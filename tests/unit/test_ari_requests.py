@@ -312,6 +312,23 @@ async def test_behind_a_slow_request_the_others_go_another_way_until_it_is_done(
             await both.set_variable("other", "X", "1")
 
 
+async def test_an_answer_that_never_comes_does_not_keep_the_others_from_the_websocket(
+    asterisk: FakeAsterisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to a ping shows that Asterisk is past the request."""
+    monkeypatch.setattr("callguard.asterisk.ari.BLOCKED_SECONDS", 0.05)
+    line = await Ari.open(settings(asterisk, heartbeat=0.3), lambda _: None)
+    asterisk.forgotten.add("asterisk/info")
+    with pytest.raises(AriTimeout):
+        await line.request("GET", "asterisk/info", deadline=0.06)
+    await line.channels()
+    assert asterisk.requests[-1].transport == "http"
+    async with asyncio.timeout(5):
+        while asterisk.requests[-1].transport != "websocket":
+            await line.channels()
+    await line.close()
+
+
 async def test_many_requests_at_once_get_their_own_answers(asterisk: FakeAsterisk, ari: Ari) -> None:
     asterisk.channel("c")
     asterisk.variables["c"] = {f"V{n}": str(n) for n in range(200)}
