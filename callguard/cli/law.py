@@ -74,12 +74,12 @@ def explain(
     """
     config = _configuration(ctx, path)
     table = _table(directory, files, config)
-    if queue and (config is None or queue not in config.queues):
-        known = (
-            ", ".join(config.queues)
-            if config
-            else "none, as there is no configuration; name it with --config"
+    if queue and config is None:
+        raise click.BadParameter(
+            "there is no configuration to find it in; name one with --config", param_hint="--queue"
         )
+    if queue and config and queue not in config.queues:
+        known = ", ".join(config.queues)
         raise click.BadParameter(f"{queue!r} is not configured; the queues are {known}", param_hint="--queue")
     facts = parties_of(
         config,

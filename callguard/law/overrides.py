@@ -153,6 +153,9 @@ def apply(
 def _patched(code: str, base: Located | None, where: Located, problems: list[Problem]) -> Located:
     """The shipped entry, if there is one, with the site's keys in place of its own."""
     value = dict(base.mapping) if base else {}
+    if base:
+        # What the law itself asks does not move along with what callguard applies, unless counsel says so.
+        value = {"law_rule": value.get("rule"), "law_form": value.get("form")} | value
     value |= {key: item for key, item in where.mapping.items() if key not in _ABOUT}
     value["code"] = code
     flags = value.get("flags", [])

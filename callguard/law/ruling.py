@@ -145,7 +145,7 @@ def _party(
     found: dict[str, Evidence] = {}
     note = ""
     for code, evidence in ((facts.record, Evidence.RECORD), (facts.chosen, Evidence.CHOSEN)):
-        if code:
+        if code and code.strip():
             found.setdefault(table.resolve(code), evidence)
     if facts.number is not None or not (found or facts.site):
         place = locate(facts.number, region)
