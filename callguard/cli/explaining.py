@@ -92,7 +92,7 @@ def _words(
     texts = _texts(config)
     named = queue or next(iter(config.queues))
     form = Form((admission.form if admission else ruling.form).value)
-    facts = facts_for(config, named, form, ruling.flags)
+    facts = facts_for(config, named, ruling.flags)
     if admission and admission.purposes:
         facts = replace(facts, purposes=admission.purposes)
     # Nobody configured a language for the law alone: then every shipped one is spoken, English by default.

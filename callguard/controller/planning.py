@@ -18,9 +18,8 @@ from callguard.prompts.facts import Duration, Facts
 from callguard.prompts.library import Library, in_turn
 
 #: Flags of the law that change what is said. ``needed`` builds a prompt for every mixture of them.
-SPOKEN = (Flag.STATE_RETENTION, Flag.EQUAL_SERVICE, Flag.STOP_ON_OBJECTION)
+SPOKEN = (Flag.STATE_RETENTION, Flag.EQUAL_SERVICE)
 EQUAL = frozenset({Flag.EQUAL_SERVICE, Flag.NO_PENALTY})
-OBJECTION = frozenset({Flag.STOP_ON_OBJECTION, Flag.RIGHT_TO_OBJECT})
 
 #: From the mildest to the strictest.
 FORMS = tuple(Form)
@@ -111,7 +110,7 @@ class Planner:
     def _speaking(self, silent: Plan, queue: str, ruling: Ruling) -> Plan:
         """The plan with everything that is said and asked on such a call."""
         form, dialogue = silent.form, self.config.dialogue
-        facts = facts_for(self.config, queue, form, ruling.flags)
+        facts = facts_for(self.config, queue, ruling.flags)
         languages = self._languages(queue, ruling)
 
         def say(*names: str) -> Prompt:
@@ -151,10 +150,9 @@ def basis_of(ruling: Ruling) -> Basis:
     )
 
 
-def facts_for(config: Config, queue: str, form: Form, flags: frozenset[Flag]) -> Facts:
+def facts_for(config: Config, queue: str, flags: frozenset[Flag]) -> Facts:
     """What has to be said on a call to this queue under a law with these flags."""
     settings, dialogue = config.queues[queue], config.dialogue
-    untold = form is Form.NOTICE and flags & OBJECTION
     elsewhere = settings.on_refusal == "alternatives"
     return Facts(
         controller=config.site.name,
@@ -163,7 +161,6 @@ def facts_for(config: Config, queue: str, form: Form, flags: frozenset[Flag]) ->
         equal_service=bool(flags & EQUAL) and not elsewhere,
         yes_key=dialogue.yes_key,
         no_key=dialogue.no_key,
-        objection_key=dialogue.no_key if untold else "",
         alternatives=(settings.alternatives or "") if elsewhere else "",
     )
 
@@ -178,8 +175,8 @@ def needed(config: Config) -> Iterable[Needed]:
     for queue in config.queues:
         # French may have to come first wherever a caller can ring from.
         for language in dict.fromkeys((config.languages(queue)[0], "fr")):
-            for form, flags in itertools.product((Form.NOTICE, Form.EXPLICIT), mixtures):
-                facts = facts_for(config, queue, form, flags)
+            for flags in mixtures:
+                facts = facts_for(config, queue, flags)
                 for name in NAMES:
                     if name != "alternatives" or facts.alternatives:
                         yield Needed(name=name, language=language, facts=facts)

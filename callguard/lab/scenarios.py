@@ -17,7 +17,7 @@ from callguard.lab.inspection import channel_of, variable
 from callguard.lab.lab import Lab
 from callguard.lab.phone import Phone
 from callguard.lab.site import Site
-from callguard.lab.world import AGENT_HZ
+from callguard.lab.world import AGENT_HZ, Transport
 
 #: What a caller says before and after the answer, in Hz, apart from each other and from every agent.
 BEFORE_HZ = 620.0
@@ -88,7 +88,15 @@ SCENARIOS = (
 CONTROLLER_DOWN = Scenario(name="controller down", outcome="absent", agent="open-agent", ledger=False)
 
 
-async def play(lab: Lab, site: Site, scenario: Scenario, *, caller: str | None = None) -> Report:
+async def play(
+    lab: Lab,
+    site: Site,
+    scenario: Scenario,
+    *,
+    caller: str | None = None,
+    caller_name: str = "",
+    transport: Transport = "udp",
+) -> Report:
     """Place the call, behave as the scenario says, and look at everything that came of it.
 
     What goes wrong in the laboratory is a problem in the report, not an exception.
@@ -97,7 +105,7 @@ async def play(lab: Lab, site: Site, scenario: Scenario, *, caller: str | None =
     number = caller or scenario.caller
     phone: Phone | None = None
     try:
-        phone = await lab.world.call("100", caller_id=number)
+        phone = await lab.world.call("100", caller_id=number, caller_name=caller_name, transport=transport)
         await phone.answered()
         await phone.speak(BEFORE_HZ)
         if scenario.leaves:
