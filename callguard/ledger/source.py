@@ -10,17 +10,23 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import quote
 
-from sqlalchemy import Connection, create_engine, event, func, select
+from sqlalchemy import Connection, TextClause, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from callguard.errors import LedgerError
 from callguard.ledger.database import file_of, parse_url, reading_engine, told
-from callguard.ledger.schema import checkpoints, entries, head, terms
 
 #: Rows fetched at a time.
 _PAGE = 5000
+
+# Not through the schema: it would convert values by the types that they should have.
+_ENTRIES = text("SELECT position, text, leaf, call, kind, utc FROM entries ORDER BY position")
+_COUNT = text("SELECT count(*) FROM entries")
+_NOTES = text("SELECT note FROM checkpoints ORDER BY size")
+_EDGE = text("SELECT origin, size, peaks, last, note FROM head")
+_TERMS = text("SELECT value, field, position FROM terms")
 
 #: The keys that make a line of an export something else than an entry.
 CHECKPOINT_LINE = '{"checkpoint":'
@@ -103,32 +109,25 @@ class DatabaseSource:
 
     def rows(self) -> Iterator[Row]:
         """All entries."""
-        e = entries.c
-        question = select(e.position, e.text, e.leaf, e.call, e.kind, e.utc).order_by(e.position)
-        found = self._connection.execution_options(yield_per=_PAGE).execute(question)
-        for position, text, leaf, call, kind, utc in found:
-            yield Row(position, text, Columns(leaf, call, kind, utc))
+        for position, words, leaf, call, kind, utc in self._ask(_ENTRIES):
+            yield Row(position, _words(words), Columns(leaf, call, kind, utc))
 
     def count(self) -> int:
         """Entries in the table."""
-        return self._connection.scalar(select(func.count()).select_from(entries)) or 0
+        return int(self._connection.scalar(_COUNT) or 0)
 
     def notes(self) -> list[str]:
         """The checkpoints in the table."""
-        return list(self._connection.scalars(select(checkpoints.c.note).order_by(checkpoints.c.size)))
+        return [_words(note) for (note,) in self._ask(_NOTES)]
 
     def edge(self) -> EdgeRow | None:
         """The row of ``head``."""
-        h = head.c
-        row = self._connection.execute(select(h.origin, h.size, h.peaks, h.last, h.note)).first()
-        return None if row is None else EdgeRow(*row)
+        row = self._connection.execute(_EDGE).first()
+        return None if row is None else EdgeRow(row[0], row[1], row[2], row[3], _words(row[4]))
 
     def marks(self) -> Iterator[tuple[str, str, int]]:
         """The rows of ``terms``."""
-        found = self._connection.execution_options(yield_per=_PAGE).execute(
-            select(terms.c.value, terms.c.field, terms.c.position)
-        )
-        yield from (tuple(row) for row in found)
+        yield from (tuple(row) for row in self._ask(_TERMS))
 
     def damage(self) -> list[str]:
         """SQLite's own check of its pages and indexes."""
@@ -137,16 +136,19 @@ class DatabaseSource:
         said = self._connection.exec_driver_sql("PRAGMA integrity_check").scalars()
         return [line for line in said if line != "ok"]
 
+    def _ask(self, question: TextClause) -> Iterator[Any]:
+        yield from self._connection.execution_options(yield_per=_PAGE).execute(question)
+
     def _connect(self) -> Connection:
         try:
-            connection = self._engine_url()
+            connection = self._opened()
             connection.begin()
-            connection.execute(select(head.c.size))
+            connection.execute(_COUNT)
         except SQLAlchemyError as fault:
             raise LedgerError(f"{self._name()} cannot be read as a ledger: {told(fault)}") from fault
         return connection
 
-    def _engine_url(self) -> Connection:
+    def _opened(self) -> Connection:
         if self._file is None:
             return reading_engine(self._url, poolclass=NullPool).connect()
         # A copy on a read-only medium cannot be opened in WAL mode unless SQLite may assume that
@@ -214,6 +216,13 @@ class ExportSource:
         with self._path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             for line in file:
                 yield line.removesuffix("\n")
+
+
+def _words(found: object) -> str:
+    """What should be text and may have been made anything else."""
+    if isinstance(found, bytes):
+        return found.decode("utf-8", "surrogateescape")
+    return found if isinstance(found, str) else repr(found)
 
 
 def _take_any_bytes(connection: Any, _: Any) -> None:

@@ -62,9 +62,9 @@ def verify(
     """
     begun = time.monotonic()
     examination = Examination(keys)
-    examination.findings.extend(_whole(Wrong.DAMAGED, line) for line in source.damage())
-    examination.take_checkpoints(source.edge(), source.notes(), outside)
     try:
+        examination.findings.extend(_whole(Wrong.DAMAGED, line) for line in source.damage())
+        examination.take_checkpoints(source.edge(), source.notes(), outside)
         in_order = examination.read(source.rows(), progress)
         examination.compare_edge()
         if not in_order or any(f.wrong in _UNEXPLAINED for f in examination.findings):
@@ -159,8 +159,7 @@ class Examination:
     def read(self, rows: Iterator[Row], progress: Progress) -> bool:
         """Go through all entries once. Returns whether everything was in order."""
         expected, last, frontier = 0, self.last, self.frontier
-        due = [signed[0].size for signed in self.checkpoints]
-        marks = iter([*due, -1])
+        marks = iter([*sorted({signed[0].size for signed in self.checkpoints}), -1])
         mark = next(marks)
         in_order = True
         while mark == 0:
@@ -218,13 +217,13 @@ class Examination:
         size, head, edge = self.frontier.size, self.head, self.edge
         if head is None:
             return
-        if edge is not None and edge.size >= 0:
+        if edge is not None and edge.size != -1:
             said = (edge.origin, edge.size, edge.last)
             if said != (head.origin, head.size, head.last or BEFORE_FIRST):
                 self.findings.append(
                     _whole(Wrong.EDGE, "the row that says where the ledger ends was changed")
                 )
-            elif size == head.size and edge.peaks != self.frontier.packed():
+            elif self.frontier.root() == head.root and edge.peaks != self.frontier.packed():
                 self.findings.append(
                     _whole(Wrong.EDGE, "the stored peaks of the tree are not those of its entries")
                 )

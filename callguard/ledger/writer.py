@@ -282,6 +282,7 @@ class Writer:
         since = trouble.since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         body = Recovered(since=since, late=self._late, lost=self._lost, detail=trouble.reason)
         log.warning("ledger.recovered", since=since, late=self._late, lost=self._lost)
+        self._lost = 0
         self._accept(Waiting(Entry.now(body), None))
         self._changed(None)
 

@@ -146,7 +146,7 @@ async def test_a_note_keeps_its_place_and_is_durable_soon(url: str) -> None:
         await said(ledger, Fault(where="second"))
         ledger.note(Entry.now(Fault(where="third")))
         async with asyncio.timeout(1):
-            while await ledger.size() < 3:  # noqa: ASYNC110 - a note sets no event
+            while await ledger.size() < 3:
                 await asyncio.sleep(0.01)
         assert [e.content["where"] for e in await ledger.entries()] == ["first", "second", "third"]
 
