@@ -121,6 +121,7 @@ def test_a_number_is_evidence_of_its_place(number, code):
         "+",
         "+1",
         "+1415",
+        "+33123",  # its country has one region, which needs no valid number to be found
         "1001",
         "0014155552671",
         "4155550123",
