@@ -107,7 +107,7 @@ _A, _D, _J, _T, _N = Handling
 ANSWERS: Mapping[Flag, Answer] = {
     Flag.ANNOUNCE_BEFORE_RECORDING: _answer(
         _D,
-        "nothing of the other side is kept from before the end of the announcement",
+        "keeping begins only once the announcement is over",
         "asks for an announcement; capture starts after it was heard to its end and the entry is durable",
     ),
     Flag.ANNOUNCE_AT_OUTSET: _answer(
@@ -288,7 +288,7 @@ ANSWERS: Mapping[Flag, Answer] = {
     ),
     Flag.REASONABLE_EFFORTS: _answer(
         _A,
-        "every reasonable effort is made to inform",
+        "whatever can reasonably be done to inform people is done",
         "announces to every party, to its end, before capture",
     ),
     Flag.CONFIDENTIAL_DEFAULT: _answer(

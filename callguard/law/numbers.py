@@ -1,9 +1,9 @@
 """A phone number or SIP address -> the place that it names, if it names one.
 
-A number is only a hint: numbers are ported, mobiles travel, VoIP numbers are sold anywhere and caller ids
-are forged. So this never guesses. A number that names no place (withheld, malformed, toll-free, premium,
-personal, satellite, one that is not assigned) says so, with the reason, and the caller falls to the
-strictest rule.
+A number hints at a place and proves none: people keep theirs when they move, mobiles travel, internet numbers
+are sold anywhere, and a caller id can be forged. So this never guesses. A number that names no place
+(withheld, malformed, toll-free, premium, personal, satellite, not assigned) says so, with the reason, and the
+caller falls to the strictest rule.
 
 What ``phonenumbers`` 9.0.43 does that has to be minded:
 
