@@ -48,13 +48,8 @@ def prove_entries(connection: Connection, positions: Sequence[int]) -> list[dict
         LedgerError: there is no such entry.
     """
     leaves, note = _leaves(connection)
-    texts = dict(
-        connection.execute(
-            select(entries.c.position, entries.c.text).where(entries.c.position.in_(positions))
-        )
-        .tuples()
-        .all()
-    )
+    asked = select(entries.c.position, entries.c.text).where(entries.c.position.in_(positions))
+    texts = dict(connection.execute(asked).all())
     for position in positions:
         if position not in texts or position >= len(leaves):
             raise LedgerError(f"there is no entry {position}; the ledger has {len(leaves)}, counted from 0")
