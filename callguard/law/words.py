@@ -79,7 +79,7 @@ class BeepRole(StrEnum):
     NOT_REQUIRED = "not-required"  #: nothing is owed, so a tone is an extra
     SUFFICES = "yes"  #: the statute takes a repeated tone instead of words
     NOTICE_ONLY = "notice-only"  #: one way of informing; other duties stay
-    NO = "no"  #: a tone alone is not accepted, or not safe
+    NO = "no"  #: words are needed; nobody should rely on a tone
 
     @property
     def strictness(self) -> int:
