@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "callguard.cli.run:run",
     "calls": "callguard.cli.switchboard:calls",
     "demo": "callguard.cli.demo:demo",
+    "doctor": "callguard.cli.doctor:doctor",
     "init": "callguard.cli.init:init",
     "law": "callguard.cli.law:law_group",
     "prompts": "callguard.cli.prompts:prompts",

@@ -222,7 +222,7 @@ class Instance:
 
     def write_conf(self) -> None:
         """Render every configuration file and the directories they name."""
-        for name in ("etc", "run", "log", "spool", "var/keys", "cache", "data/sounds"):
+        for name in ("etc", "run", "log", "spool/recording", "var/keys", "cache", "data/sounds"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         console = self.directory / "run/asterisk.ctl"
         if len(os.fsencode(console)) > SOCKET_PATH_LIMIT:

@@ -84,6 +84,7 @@ class Site:
         for section, values in settings.items():
             config[section] = config.get(section, {}) | values
         # JSON is YAML, and quotes every scalar.
+        self.config.touch(mode=0o600)
         self.config.write_text(json.dumps(config, indent=1), encoding="utf-8")
 
     def dialplan(self, text: str | None = None) -> str:
