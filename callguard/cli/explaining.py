@@ -6,24 +6,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from callguard.cli.prompts import texts_of
 from callguard.config import Config, loads
 from callguard.consent.words import Form
 from callguard.controller.planning import facts_for
+from callguard.controller.terms import terms_of
 from callguard.law import (
     Admission,
     PartyFacts,
     PromptText,
-    Refusal,
     Ruling,
     Table,
-    Terms,
     admit,
     announce_in,
     explain,
     rule_for,
 )
-from callguard.law import Form as LawForm
-from callguard.prompts.texts import SiteTexts, Texts, load_texts
 
 #: A site that has said nothing about itself, to explain the law alone.
 NOBODY = """
@@ -71,25 +69,11 @@ def explanation(
     return explain(ruling, spoken, admission)
 
 
-def terms_of(config: Config, queue: str) -> Terms:
-    """What the configuration says about a queue, in the words of the law."""
-    settings = config.queues[queue]
-    return Terms(
-        purposes=settings.purposes,
-        basis=settings.lawful_basis,
-        minimum_form=LawForm(settings.minimum_form),
-        sample_percent=settings.sample_percent,
-        refusal=Refusal(settings.on_refusal),
-        alternatives=settings.alternatives is not None,
-        retention_days=settings.retention_days,
-    )
-
-
 def _words(
     config: Config, queue: str | None, ruling: Ruling, admission: Admission | None
 ) -> Iterator[PromptText]:
     """Every prompt that such a call can hear, in the order in which it can hear them."""
-    texts = _texts(config)
+    texts = texts_of(config)
     named = queue or next(iter(config.queues))
     form = Form((admission.form if admission else ruling.form).value)
     facts = facts_for(config, named, ruling.flags)
@@ -109,12 +93,3 @@ def _words(
     for name in names:
         for language in announce_in(ruling, served).languages:
             yield PromptText(name=name, language=language, text=texts.render(name, language, facts))
-
-
-def _texts(config: Config) -> Texts:
-    own = config.prompts
-    return load_texts(
-        site=SiteTexts(
-            texts=own.texts, purposes=own.purposes, alternatives=own.alternatives, voices=own.voices
-        )
-    )

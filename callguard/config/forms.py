@@ -82,6 +82,19 @@ Url = Annotated[
         "is no address of ARI; write http://HOST:PORT/ari, without user and password in it",
     ),
 ]
+#: Words that somebody wrote, on one line.
+Words = Annotated[
+    str,
+    _form(r"(?!\s)[^\x00-\x1f\x7f]{1,300}", "must be words on one line; write 1 to 300 characters"),
+]
+#: A telephone as Asterisk names it in a channel: technology and resource.
+Phone = Annotated[
+    str,
+    _form(
+        r"[A-Za-z0-9]{2,20}/[A-Za-z0-9_.@+-]{1,80}",
+        "is no telephone of the PBX; write technology and name, such as PJSIP/211",
+    ),
+]
 #: An absolute path.
 FilePath = Annotated[Path, AfterValidator(_absolute)]
 #: An absolute path that both Asterisk and callguard use.

@@ -18,8 +18,10 @@ from callguard.config.forms import (
     Name,
     Number,
     PbxPath,
+    Phone,
     Seconds,
     Url,
+    Words,
 )
 from callguard.config.secrets import secret
 
@@ -69,6 +71,8 @@ class Site(Section):
     country: Country
     jurisdiction: Code | None = None
     agents: Code | None = None
+    staff_lines: tuple[Phone, ...] = ()
+    agent_consents: tuple[Code, ...] = ()
 
     @property
     def recorder(self) -> str:
@@ -100,6 +104,19 @@ class Dialogue(Section):
         return self
 
 
+class Approved(Section):
+    """Something that counts only because a named person answers for it."""
+
+    approved_by: Words
+    reason: Words
+
+
+class ApprovedException(Approved):
+    """A case in which a law spares the question, or the announcement."""
+
+    kind: Literal["debt", "fraud", "accuracy"]
+
+
 class Queue(Section):
     """One queue whose calls may be recorded."""
 
@@ -122,7 +139,11 @@ class Queue(Section):
     minimum_form: Literal["none", "notice", "implied-by-continuing", "opt-out", "explicit"] = "none"
     retention_days: Annotated[int, Field(ge=1, le=36500)] = 90
     sample_percent: Annotated[float, Field(ge=0, le=100)] = 100.0
+    every_call: Approved | None = None
+    exception: ApprovedException | None = None
+    duty: Approved | None = None
     alternatives: Name | None = None
+    other_channel: Name | None = None
     agents: Code | None = None
 
     @model_validator(mode="after")
@@ -186,6 +207,17 @@ class Law(Section):
 
     overrides: dict[str, dict[str, Any]] = {}
     files: tuple[FilePath, ...] = ()
+    register_url: str = "sqlite:////var/lib/callguard/register.db"
+    remember_answers_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    website: Words | None = None
+
+
+class Policy(Section):
+    """Who stands in the written policy. Nobody is invented: what is left out stays a blank to fill in."""
+
+    owner: Words | None = None
+    contact: Words | None = None
+    officer: Words | None = None
 
 
 class Config(Section):
@@ -199,6 +231,7 @@ class Config(Section):
     spool: Spool = Spool()
     ledger: Ledger = Ledger()
     law: Law = Law()
+    policy: Policy = Policy()
     bypass: Bypass = Bypass()
     control: Control = Control()
     log: Log = Log()
@@ -214,12 +247,12 @@ class Config(Section):
     @model_validator(mode="after")
     def _alternatives_are_told(self) -> Config:
         for name, queue in self.queues.items():
-            if queue.alternatives is not None and queue.alternatives not in self.prompts.alternatives:
-                raise Misplaced(
-                    f"there is no '{queue.alternatives}' under prompts.alternatives; write there what "
-                    "refusers hear",
-                    ("queues", name, "alternatives"),
-                )
+            for key, told in (("alternatives", queue.alternatives), ("other_channel", queue.other_channel)):
+                if told is not None and told not in self.prompts.alternatives:
+                    raise Misplaced(
+                        f"there is no '{told}' under prompts.alternatives; write there what refusers hear",
+                        ("queues", name, key),
+                    )
         return self
 
     def languages(self, name: str) -> tuple[str, ...]:

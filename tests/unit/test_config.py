@@ -404,3 +404,29 @@ def test_a_variable_that_is_not_set_is_told() -> None:
         "c.yaml:4: asterisk.ami.password: the environment variable NO_SUCH_THING is not set; set it, or "
         "write file:/path"
     )
+
+
+# ---------------------------------------------------------------------- what somebody has to answer for
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("duty: {reason: r}", "c.yaml:6: queues.sales.duty.approved_by: is missing"),
+        ("every_call: {approved_by: M}", "c.yaml:6: queues.sales.every_call.reason: is missing"),
+        ("exception: {kind: debt, approved_by: M, reason: ' '}", "exception.reason: must be words"),
+        ("exception: {approved_by: M, reason: r}", "exception.kind: is missing"),
+        ("exception: {kind: dept, approved_by: M, reason: r}", "did you mean 'debt'?"),
+        ("other_channel: shop", "c.yaml:6: queues.sales.other_channel: there is no 'shop'"),
+    ],
+)
+def test_nothing_is_loosened_without_a_name_and_a_reason(settings: str, said: str) -> None:
+    assert said in refusal(LEAST.replace("sales: {}", f"sales: {{{settings}}}"))
+
+
+def test_a_telephone_is_written_as_asterisk_names_it() -> None:
+    site = "country: US, staff_lines: [PJSIP/211]"
+    assert loads(LEAST.replace("country: US", site)).site.staff_lines == ("PJSIP/211",)
+    assert "site.staff_lines.0: is no telephone" in refusal(
+        LEAST.replace("country: US", site.replace("PJSIP/", ""))
+    )

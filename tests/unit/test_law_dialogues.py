@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from callguard.cli.explaining import explanation, terms_of
+from callguard.cli.explaining import explanation
 from callguard.config import loads
 from callguard.consent import Call, Outcome, Party, Plan, Prompt, advance
 from callguard.consent import Form as CoreForm
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.controller.planning import basis_of
+from callguard.controller.terms import terms_of
 from callguard.law import Flag, Form, PartyFacts, admit, demands, load_table, rule_for
 from rules import proves
 
