@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -62,10 +63,8 @@ def doctor(context: click.Context, path: Path, etc: Path, *, as_json: bool) -> N
     Run it on the PBX, as the account that `callguard run` has. It plays and records on channels of its own
     and touches no call. Exit status 0 when nothing is at fault.
     """
-    # What is wrong stands in the findings; the log would say it twice.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     config = load(path)
-    with Console(stderr=True, quiet=as_json).status("asking") as status:
+    with _silent_log(), Console(stderr=True, quiet=as_json).status("asking") as status:
         findings = asyncio.run(examine(config, path, etc, status.update))
     if as_json:
         click.echo(json.dumps({"ok": healthy(findings), "findings": [asdict(one) for one in findings]}))
@@ -122,14 +121,14 @@ async def _of_ari(visit: Visit, ari: Ari, told: Callable[[str], None]) -> list[F
         ("controller", check_controller),
     ):
         findings += await _in_time(name, check(visit, ari))
-    told("placing a call of its own")
-    findings += await _in_time("dialplan", _on_probe(visit, ari, told))
-    told("trying whether voices are lost")
-    findings += await _in_time("lost voices", check_voices(visit, ari))
-    return findings
+    told("placing calls of its own")
+    on_probe, on_voices = await asyncio.gather(
+        _in_time("dialplan", _on_probe(visit, ari)), _in_time("lost voices", check_voices(visit, ari))
+    )
+    return findings + on_probe + on_voices
 
 
-async def _on_probe(visit: Visit, ari: Ari, told: Callable[[str], None]) -> list[Finding]:
+async def _on_probe(visit: Visit, ari: Ari) -> list[Finding]:
     """What is tried on a call of our own."""
     async with probing(visit, ari) as probe:
         findings = await check_dialplan(visit, ari, probe)
@@ -137,7 +136,6 @@ async def _on_probe(visit: Visit, ari: Ari, told: Callable[[str], None]) -> list
             what = "recording into the spool, playing and the manager's events: they need the dialplan"
             return [*findings, advice("not tried", what, "", "mend the dialplan first")]
         findings += await check_spool_is_written(visit, ari, probe)
-        told("playing the announcements to itself")
         findings += await check_playing(visit, ari, probe)
         if visit.ami is not None:
             version = (await ari.asterisk_info()).version.split(".")
@@ -161,6 +159,17 @@ async def _in_time(name: str, check: Awaitable[list[Finding]]) -> list[Finding]:
         return [fault(name, what, "", "see what blocks the PBX or the disk, then run doctor again")]
     except CallguardError as error:
         return [fault(name, str(error), "", "see there, then run doctor again")]
+
+
+@contextlib.contextmanager
+def _silent_log() -> Iterator[None]:
+    """What is wrong stands in the findings; the log would say it twice."""
+    usual = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**usual)
 
 
 def _print(findings: list[Finding]) -> None:

@@ -16,8 +16,8 @@ from callguard.errors import PromptError
 from callguard.prompts.library import Library
 from callguard.prompts.manifest import Entry
 
-#: How much of the end of each file is played, seconds.
-TAIL = 0.1
+#: How much of the end of the shortest file is played, and of each other one, seconds.
+LONG_TAIL, TAIL = 0.5, 0.04
 
 #: Seconds for all of them together; each takes a little more than its tail.
 PLAYING_SECONDS = 60.0
@@ -56,7 +56,7 @@ def check_files(config: Config) -> list[Finding]:
 
 
 async def check_playing(visit: Visit, ari: Ari, probe: Probe) -> list[Finding]:
-    """Whether Asterisk plays them: the shortest whole, of the others the end."""
+    """Whether Asterisk plays them, each to its end."""
     library = open_library(visit.config)
     entries = sorted(library.entries if library else (), key=lambda entry: entry.audio.seconds)
     if library is None or not entries:
@@ -67,8 +67,8 @@ async def check_playing(visit: Visit, ari: Ari, probe: Probe) -> list[Finding]:
         async with asyncio.timeout(PLAYING_SECONDS):
             for entry in entries:
                 path = library.directory / Path(entry.audio.file).stem
-                skipped = entry.audio.seconds - TAIL if tried else 0.0
-                if not await _plays(visit, ari, probe, path, skipped, entry.audio.seconds):
+                skipped = entry.audio.seconds - (TAIL if tried else LONG_TAIL)
+                if not await _plays(visit, ari, probe, path, skipped):
                     silent.append(entry)
                 tried += 1
     except TimeoutError:
@@ -88,7 +88,7 @@ async def check_playing(visit: Visit, ari: Ari, probe: Probe) -> list[Finding]:
     return [ok("announcements", f"Asterisk plays all {tried}", where)]
 
 
-async def _plays(visit: Visit, ari: Ari, probe: Probe, path: Path, skipped: float, length: float) -> bool:
+async def _plays(visit: Visit, ari: Ari, probe: Probe, path: Path, skipped: float) -> bool:
     playback = f"{probe.call}-{path.name}"
     await ari.request(
         "POST",
@@ -103,5 +103,5 @@ async def _plays(visit: Visit, ari: Ari, probe: Probe, path: Path, skipped: floa
         return None
 
     # A file that is missing ends as failed at once (22.10.1).
-    finished = await visit.until(over, length + PATIENCE)
+    finished = await visit.until(over, PATIENCE)
     return finished is not None and finished.state == "done"

@@ -7,6 +7,7 @@ import re
 from callguard.asterisk.ami_line import AmiLine
 from callguard.asterisk.ari import Ari
 from callguard.asterisk.errors import AmiRefused, AriRefused
+from callguard.asterisk.events import ChannelDtmfReceived
 from callguard.cli.checks.finding import Finding, fault, ok, warning
 from callguard.cli.checks.probe import Probe
 from callguard.cli.checks.visit import PATIENCE, TELLTALE, Visit
@@ -86,7 +87,7 @@ async def check_hears(visit: Visit, ari: Ari, ami: AmiLine, probe: Probe, *, mut
     except AmiRefused as error:
         findings.append(fault("AMI rights", str(error), "manager.conf", f"write = call; {_SNIPPET}"))
     expected += await _stir(visit, ari, probe)
-    await ari.request("POST", f"channels/{probe.near}/dtmf", {"dtmf": "0"})
+    await _press(visit, ari, probe)
     await ari.hangup(probe.far)
     expected.append("Hangup")
     await visit.until(lambda: True if not _unheard(visit, probe, expected) else None, 2.0)
@@ -114,6 +115,18 @@ async def _stir(visit: Visit, ari: Ari, probe: Probe) -> list[str]:
     finally:
         await ari.hangup(snoop)
     return expected
+
+
+async def _press(visit: Visit, ari: Ari, probe: Probe) -> None:
+    """Let the recorded end receive a key: a user who may read digits then shows it."""
+    await ari.subscribe(f"channel:{probe.far}")
+    await ari.request("POST", f"channels/{probe.near}/dtmf", {"dtmf": "0"})
+
+    def arrived() -> bool | None:
+        keys = [each for each in visit.heard if isinstance(each, ChannelDtmfReceived)]
+        return True if any(key.channel.id == probe.far for key in keys) else None
+
+    await visit.until(arrived, 1.0)
 
 
 def _unheard(visit: Visit, probe: Probe, expected: list[str]) -> list[str]:
