@@ -1,10 +1,11 @@
-"""The configuration of a queue in the words of the law."""
+"""The configuration of a queue in the words of the law, and the law's answer in those of the ledger."""
 
 from __future__ import annotations
 
 from callguard.config import Config
 from callguard.config.models import Approved
-from callguard.law import Approval, ExceptionKind, Form, Refusal, Terms
+from callguard.law import Admission, Approval, ExceptionKind, Form, Refusal, Ruling, Terms
+from callguard.ledger.bodies import Ruled
 
 
 def terms_of(config: Config, queue: str) -> Terms:
@@ -42,6 +43,27 @@ def other_ways(config: Config, queue: str, *, duty: bool) -> str:
     settings = config.queues[queue]
     named = (settings.other_channel or settings.alternatives) if duty else settings.alternatives
     return named or ""
+
+
+def ruled(ruling: Ruling, admission: Admission, *, sampled: bool | None = None) -> Ruled:
+    """What was decided on a call before anybody was asked, for the ledger and `callguard law coverage`."""
+    exception = admission.exception
+    return Ruled(
+        parties=tuple(
+            {"role": party.role, "jurisdiction": party.jurisdiction, "evidence": str(party.evidence)}
+            for party in ruling.parties
+        ),
+        form=str(admission.form),
+        table=ruling.table,
+        allowed=admission.capture,
+        purposes=admission.purposes,
+        basis=admission.basis,
+        duty=admission.duty,
+        exception=None if exception is None else str(exception),
+        kept_days=admission.retention_days,
+        sampled=sampled,
+        objections=tuple(objection.what for objection in admission.objections),
+    )
 
 
 def _approval(given: Approved | None) -> Approval | None:

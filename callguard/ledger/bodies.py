@@ -22,6 +22,7 @@ class Kind(StrEnum):
     """Everything that the ledger can say."""
 
     CALL_ARRIVED = "call.arrived"
+    CALL_RULED = "call.ruled"
     ANNOUNCEMENT_PLAYED = "announcement.played"
     QUESTION_ASKED = "question.asked"
     ANSWER = "answer"
@@ -48,6 +49,7 @@ class Kind(StrEnum):
     RETENTION = "retention"
     CONFIG_CHANGED = "config.changed"
     TABLE_CHANGED = "table.changed"
+    REGISTER_CHANGED = "register.changed"
     CONTROLLER_STARTED = "controller.started"
     CONTROLLER_STOPPED = "controller.stopped"
     RECORDING_OFF = "recording.switched_off"
@@ -76,6 +78,24 @@ class Arrived:
     language: str = ""
     direction: str = "in"  #: "in" or "out"
     case: str | None = None  #: the CRM's own number for this call, if it gave one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruled:
+    """Which law was applied to whom on what evidence, and what the queue may record on this call."""
+
+    kind: ClassVar[Kind] = Kind.CALL_RULED
+    parties: tuple[Mapping[str, Any], ...]  #: each: role, jurisdiction, evidence
+    form: str
+    table: str  #: version and hash of the table of jurisdictions
+    allowed: bool = True  #: whether the law lets the queue record this call at all
+    purposes: tuple[str, ...] = ()
+    basis: str | None = None  #: the lawful basis
+    duty: bool = False
+    exception: str | None = None
+    kept_days: int | None = None
+    sampled: bool | None = None  #: ``None``: the queue takes no sample
+    objections: tuple[str, ...] = ()  #: what the law did not bear of the queue's settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,6 +284,22 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterChanged:
+    """The register of prior consents became another one."""
+
+    kind: ClassVar[Kind] = Kind.REGISTER_CHANGED
+    action: str  #: "import", "withdraw", "expire", "prefer", "remember"
+    by: str
+    phone: str = ""  #: E.164, where it concerns one person
+    purposes: tuple[str, ...] = ()  #: none: all of them
+    count: int = 0  #: consents that came or went
+    refused: int = 0  #: rows of an import that were not taken
+    sha256: str | None = None  #: of the imported file, or of the consents that expired
+    until: str | None = None  #: RFC 3339 date
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Controller:
     """A controller began or ended its work."""
 
@@ -304,6 +340,7 @@ class Recovered:
 
 AnyBody = (
     Arrived
+    | Ruled
     | Said
     | Answered
     | Consent
@@ -318,6 +355,7 @@ AnyBody = (
     | Access
     | Retention
     | Changed
+    | RegisterChanged
     | Controller
     | Switch
     | KeyChanged
@@ -348,7 +386,7 @@ _CLASSES: dict[Kind, type[Any]] = {
     Kind.RECORDING_OFF: Switch,
     Kind.RECORDING_ON: Switch,
     **{c.kind: c for c in (Arrived, Answered, Consent, Routed, Violation, Rescued, Fault, Ended, Retention)},
-    **{c.kind: c for c in (KeyChanged, Recovered)},
+    **{c.kind: c for c in (KeyChanged, Recovered, RegisterChanged, Ruled)},
 }
 _NAMES: dict[type[Any], tuple[str, ...]] = {
     c: tuple(f.name for f in fields(c) if f.name != "kind") for c in _CLASSES.values()
