@@ -115,7 +115,7 @@ async def test_a_healthy_site_has_no_fault_and_a_live_call_goes_on(house: House)
     assert answer["ok"] is True
     levels = {(one["check"], one["level"]) for one in answer["findings"]}
     for check in (
-        *("passwords", "spool", "ledger", "disk", "announcements", "ARI", "AMI", "version", "modules"),
+        *("passwords", "spool", "law", "ledger", "disk", "announcements", "ARI", "AMI", "version", "modules"),
         *("clock", "controller", "dialplan", "AMI events", "AMI rights", "other recorders"),
     ):
         assert (check, "ok") in levels, (check, out)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from callguard.cli import callguard
 from callguard.cli.checks.confreading import read_settings
 from callguard.cli.checks.finding import Finding, Level, advice, fault, healthy, ok, warning
-from callguard.cli.checks.house import check_ledger, check_secrets, check_spool
+from callguard.cli.checks.house import check_law, check_ledger, check_secrets, check_spool
 from callguard.cli.checks.pbx import FEATURES, deadlocks_on_mute
 from callguard.cli.checks.recorders import check_recorders
 from callguard.cli.checks.voices import judge
@@ -220,6 +220,28 @@ def test_a_spool_that_everybody_can_look_into_is_told(tmp_path: Path) -> None:
     assert "everybody on this machine can look into the spool" in {
         one.what for one in check_spool(config(spool=spool))
     }
+
+
+@pytest.mark.parametrize(
+    ("site", "said"),
+    [
+        ({"country": "US", "jurisdiction": "US-CA"}, "knows the places"),
+        ({"country": "US", "jurisdiction": "US-QQ"}, "no entry for US-QQ"),
+        ({"country": "US", "agents": "IN-XX"}, "no entry for IN-XX"),
+        ({"country": "DE", "jurisdiction": "US-CA"}, "US-CA is no part of DE"),
+    ],
+)
+def test_places_that_the_law_does_not_know_are_told(site: dict[str, str], said: str) -> None:
+    text = CONFIG.replace("site: {name: Acme, country: US}", f"site: {json.dumps({'name': 'Acme'} | site)}")
+    level, what = only(check_law(loads(text)))
+    assert said in what
+    assert level is (Level.OK if "knows" in said else Level.WARNING)
+
+
+def test_an_override_that_will_not_do_is_told(tmp_path: Path) -> None:
+    level, what = only(check_law(config(law={"overrides": {"US-TX": {"form": "shouting"}}})))
+    assert level is Level.FAULT
+    assert "law.overrides.US-TX" in what
 
 
 async def test_a_ledger_is_opened_and_never_made(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What can be looked at without the PBX: passwords, spool, disk, ledger, this machine's clock."""
+"""What can be looked at without the PBX: passwords, spool, disk, ledger, law, this machine's clock."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from callguard.cli.checks.finding import Finding, advice, fault, ok, warning
 from callguard.config import Config, read
 from callguard.controller.service import spool_of
 from callguard.errors import CallguardError
+from callguard.law import UNKNOWN, load_table, site_overrides
 from callguard.ledger import open_ledger
 from callguard.ledger.database import file_of, parse_url
 
@@ -96,6 +97,41 @@ def _disk(place: Path) -> list[Finding]:
     return [ok("disk", what, str(place))]
 
 
+def check_law(config: Config) -> list[Finding]:
+    """Whether the table of jurisdictions, with the site's changes, knows the places of this site."""
+    try:
+        table = load_table(site_overrides(config.law.overrides, config.law.files))
+    except CallguardError as error:
+        return [
+            fault(
+                "law", str(error), "law of config.yaml", "correct it; `callguard law schema` tells the form"
+            )
+        ]
+    site = config.site
+    places = {
+        "site.country": site.country,
+        "site.jurisdiction": site.jurisdiction,
+        "site.agents": site.agents,
+    }
+    places |= {f"queues.{name}.agents": queue.agents for name, queue in config.queues.items()}
+    findings = [
+        warning(
+            "law",
+            f"the table has no entry for {code}: the strictest rule is applied to every call",
+            where,
+            "correct the code (`callguard law list` shows all), or add an entry under law.overrides",
+        )
+        for where, code in places.items()
+        if code is not None and table.resolve(code) == UNKNOWN
+    ]
+    if site.jurisdiction is not None and table.resolve(site.jurisdiction.partition("-")[0]) != table.resolve(
+        site.country
+    ):
+        what = f"{site.jurisdiction} is no part of {site.country}"
+        findings.append(warning("law", what, "site.jurisdiction", "correct one of the two"))
+    return findings or [ok("law", f"table {table.version} knows the places of this site")]
+
+
 def check_own_clock() -> list[Finding]:
     """Whether something keeps this machine's clock in step: the ledger's times are evidence."""
     try:
@@ -115,6 +151,7 @@ async def check_house(config: Config, path: Path) -> list[Finding]:
         *await asyncio.to_thread(check_secrets, path),
         *await asyncio.to_thread(check_spool, config),
         *check_own_clock(),
+        *await asyncio.to_thread(check_law, config),
     ]
     return [*quick, *await check_ledger(config)]
 
