@@ -93,3 +93,17 @@ class Spool:
         """How much of the call has reached the spool, in seconds of the longer direction."""
         sizes = [path.stat().st_size for path in self.paths(call) if path.exists()]
         return max(sizes, default=0) / (RATE * SAMPLE_BYTES)
+
+    def remove(self, call: str) -> None:
+        """Destroy what was captured of a call; memory keeps no trace of a removed file.
+
+        Raises:
+            RecordingError: a file could not be removed.
+        """
+        for path in self.paths(call):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise RecordingError(
+                    f"{path}: what had to be destroyed is still there ({error.strerror}); remove it"
+                ) from error

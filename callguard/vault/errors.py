@@ -4,7 +4,6 @@ from __future__ import annotations
 
 # The names say what a recording is.
 # ruff: noqa: N818
-
 from callguard.errors import CallguardError
 
 

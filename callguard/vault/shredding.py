@@ -19,7 +19,7 @@ class Certificate:
     utc: str  #: RFC 3339
     by: str
     reason: str
-    key: str  #: SHA-256 of the wrapped key that was destroyed
+    key: str  #: SHA-256 of the wrapped key that was destroyed; empty if none was ever stored
     blocks: int  #: how many blocks this key had sealed
     last: str  #: the tag of the last of them: tells which copies have become unreadable
 

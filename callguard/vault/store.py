@@ -116,6 +116,10 @@ class Vault:
         """Whether its trailer was sealed."""
         return (self._directory(recording) / TRAILER_NAME).exists()
 
+    def is_begun(self, recording: str) -> bool:
+        """Whether there is anything of it: also when it is finished, or was destroyed."""
+        return self._key_path(recording).exists() or self._directory(recording).exists()
+
     def unfinished(self) -> list[str]:
         """Recordings without a trailer: they go on, or their end was lost."""
         return [one for one in self.names() if not self.is_finished(one) and not self.is_destroyed(one)]
@@ -212,10 +216,12 @@ class Vault:
         certificate = self.certificate(recording)
         try:
             if certificate is None:
-                hold = self.header(recording).retention.hold
+                begun = (directory / HEADER_NAME).exists()
+                hold = self.header(recording).retention.hold if begun else ""
                 if hold:
                     raise VaultError(f"{recording}: is on legal hold ({hold}); lift the hold first")
                 certificate = self._certify(recording, by=by, reason=reason)
+                durable.make_directory(directory)
                 durable.write(directory / CERTIFICATE_NAME, certificate.text())
             durable.destroy(key)
             for path in [
@@ -243,14 +249,16 @@ class Vault:
         return Certificate.read(self._stored(path), str(path)) if path.exists() else None
 
     def _certify(self, recording: str, *, by: str, reason: str) -> Certificate:
-        paths = sorted(self._directory(recording).glob(f"*{BLOCK_SUFFIX}"))
+        if not self.is_begun(recording):
+            raise VaultError(f"{recording}: there is no such recording; `callguard vault list` shows them")
+        paths, key = sorted(self._directory(recording).glob(f"*{BLOCK_SUFFIX}")), self._key_path(recording)
         last = peek(paths[-1].read_bytes(), str(paths[-1]))[1] if paths else NO_TAG
         return Certificate(
             recording=recording,
             utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             by=by,
             reason=reason,
-            key=sha256(self._stored(self._key_path(recording))).hexdigest(),
+            key=sha256(key.read_bytes()).hexdigest() if key.exists() else "",
             blocks=max(0, len(paths) - 1),
             last=last.hex(),
         )

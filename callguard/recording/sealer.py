@@ -1,0 +1,557 @@
+"""The sealer: takes what Asterisk writes out of memory and into the vault while the call still goes on.
+
+The newest seconds stay in the spool, where they can still be erased. What is older is sealed block by block,
+and the memory behind it is given back. One loop looks at all captures twice a second; reading, compressing,
+encrypting and waiting for the disk happen in two threads, so the event loop is never held up by them.
+
+Decided 2026-11: threads, not processes. Compression, encryption, hashing and fsync all let go of the
+interpreter, and a block of 5 s costs 2 ms in all; processes would have to be handed the keys. And
+polling rather than a notice of each write: Asterisk writes each file every 2 s (32 KiB), so polling twice a
+second costs less than 200 notices a second would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import structlog
+
+from callguard.errors import CallguardError, RecordingError
+from callguard.recording.capture import Capture
+from callguard.recording.kernel import Closing
+from callguard.recording.measures import Listener, Measures, Recovered
+from callguard.recording.pending import Mark, Pending
+from callguard.recording.safe import Certificate, Finished, Safe
+from callguard.recording.spool import RATE, Spool
+from callguard.recording.strand import Strand
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+KEY_BYTES = 32
+THREADS = 2
+#: How many blocks one capture may seal before the others have their turn.
+BLOCKS_A_TURN = 8
+#: Seconds before a capture that could not be sealed is tried again.
+REST = 2.0
+
+
+class Sealer:
+    """Seals all captures of this machine. Not for use by several threads."""
+
+    def __init__(
+        self, safe: Safe, spool: Spool, listener: Listener, measures: Measures | None = None
+    ) -> None:
+        self._safe = safe
+        self._spool = spool
+        self._listener = listener
+        self.measures = measures or Measures()
+        self._captures: dict[str, Capture] = {}
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="seal")
+        self._closing: Closing | None = None
+        self._stop = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._full = False
+
+    # ------------------------------------------------------------------ life
+
+    async def start(self) -> None:
+        """Begin to work; the spool must be prepared. Call `recover` next."""
+        self._closing = Closing(self._spool.directory)
+        asyncio.get_running_loop().add_reader(self._closing.file, self._see_closed)
+        self._loop = asyncio.create_task(self._work(), name="sealer")
+
+    async def close(self) -> None:
+        """End the work. What is not sealed stays in the spool for the next run."""
+        self._stop.set()
+        if self._loop is not None:
+            await self._loop
+        for capture in self._captures.values():
+            capture.news.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._threads.shutdown()
+        if self._closing is not None:
+            asyncio.get_running_loop().remove_reader(self._closing.file)
+            self._closing.close()
+        for capture in self._captures.values():
+            capture.strand.close()
+
+    async def recover(self, *, hold: bool = False) -> Recovered:
+        """Take up what a run before this one left, and lose or double no sample of it.
+
+        Where a recording ends in the vault says where to go on in the spool, for both count the same samples.
+
+        Args:
+            hold: put what was not sealed before on hold, until the controller found out what happened while
+                it was away, and releases it.
+
+        Raises:
+            RecordingError: a state file in the spool is damaged.
+        """
+        found: dict[str, list[str]] = {"resumed": [], "ended": [], "complete": [], "destroyed": []}
+        known = Pending.all(self._spool.directory)
+        for pending in known:
+            if pending.recording not in self._captures:
+                found[await self._take_up(self._capture(pending), hold=hold)].append(pending.recording)
+        belonging = {path for capture in self._captures.values() for path in capture.strand.paths}
+        orphans = sorted(path for path in self._spool.directory.glob("*.sln") if path not in belonging)
+        return Recovered(
+            resumed=tuple(found["resumed"]),
+            ended=tuple(found["ended"]),
+            complete=tuple(found["complete"]),
+            destroyed=tuple(found["destroyed"]),
+            orphans=tuple(orphans),
+        )
+
+    async def _take_up(self, capture: Capture, *, hold: bool) -> str:
+        """Go on with one recording of the run before; says what became of it."""
+        pending = capture.pending
+        if pending.destroy is None and await self._in_thread(self._safe.is_finished, capture.name):
+            capture.remove()
+            return "complete"
+        if pending.destroy is not None or pending.ended:
+            self._captures[capture.name] = capture
+            self._spawn(self._retry(capture))
+            return "destroyed" if pending.destroy else "ended"
+        try:
+            await self._in_thread(capture.begun, self._safe)
+        except (OSError, CallguardError) as error:
+            self._failed(capture, error)
+        if hold:
+            pending.hold = capture.sealed if pending.hold is None else min(pending.hold, capture.sealed)
+            pending.save(self._spool.directory)
+        self._captures[capture.name] = capture
+        return "resumed"
+
+    async def close_lost(self) -> dict[str, str]:
+        """Seal the end of recordings whose spool is gone (the machine lost power), as an end that is missing.
+
+        Looks at the whole vault: for once after a start, not for the call path.
+
+        Returns:
+            Each such recording, with what is now known to be missing, or why it could not be closed.
+        """
+        lost = {}
+        for name in await self._in_thread(self._safe.unfinished):
+            if name not in self._captures:
+                lost[name] = await self._in_thread(self._close_one, name)
+        return lost
+
+    # ------------------------------------------------------------------ what the controller orders
+
+    async def begin(
+        self,
+        recording: str,
+        paths: tuple[Path, Path],
+        metadata: Mapping[str, str],
+        *,
+        head: bytes = b"",
+        head_marks: Sequence[tuple[str, Mapping[str, str]]] = (),
+    ) -> None:
+        """Begin to seal a capture; Asterisk may already be writing it, or be about to.
+
+        A vault that cannot be written now is an alert, not an error: it is tried again.
+
+        Args:
+            recording: the call's UUID, ``-``, and the number of the capture within the call.
+            paths: what the customer's channel sent, and what it was sent.
+            metadata: for the header, in the clear: purpose, jurisdiction, until, queue, ...
+            head: samples (interleaved) to stand before the recording, see `callguard.recording.evidence`.
+            head_marks: what they are: a kind (``announcement``, ``answer``) and details.
+
+        Raises:
+            RecordingError: there is such a capture already, or the spool is full.
+        """
+        if recording in self._captures:
+            raise RecordingError(f"{recording}: is being captured already; give the next one its own number")
+        marks = tuple(Mark(serial=0, kind=kind, start=0, detail=dict(detail)) for kind, detail in head_marks)
+        pending = Pending(
+            recording=recording,
+            paths=paths,
+            metadata=dict(metadata),
+            key=os.urandom(KEY_BYTES),
+            head_marks=marks,
+        )
+        pending.save_head(self._spool.directory, head)
+        pending.save(self._spool.directory)
+        capture = self._captures[recording] = self._capture(pending)
+        await self._shielded(self._advance(capture))
+
+    def hold(self, recording: str, from_sample: int) -> int:
+        """Seal nothing from this sample on, until `release`. Of several holds the earliest counts.
+
+        Returns:
+            The first sample that is really on hold: later than asked for if more was sealed before.
+
+        Raises:
+            RecordingError: there is no such capture.
+        """
+        capture = self._known(recording)
+        pending = capture.pending
+        first = max(from_sample, capture.claimed)
+        if pending.hold is None or first < pending.hold:
+            pending.hold = first
+            pending.save(self._spool.directory)
+        return first
+
+    def release(self, recording: str) -> None:
+        """What was on hold may be sealed.
+
+        Raises:
+            RecordingError: there is no such capture.
+        """
+        pending = self._known(recording).pending
+        pending.hold = None
+        pending.save(self._spool.directory)
+
+    async def erase(self, recording: str, from_sample: int, to_sample: int, *, why: str = "") -> int:
+        """Make samples zero before they are sealed, in the spool too; also those that are still to come.
+
+        Returns:
+            How many samples of each party were, or will be, erased.
+
+        Raises:
+            RecordingError: part of the span is sealed already; what was not is erased all the same.
+        """
+        return await self._shielded(self._erase(self._known(recording), from_sample, to_sample, why))
+
+    async def samples(self, recording: str) -> int:
+        """How many samples of both parties reached the spool since the capture began.
+
+        Raises:
+            RecordingError: there is no such capture, or its files cannot be opened.
+        """
+        return self._known(recording).strand.samples()
+
+    async def zeros(self, recording: str, from_sample: int, to_sample: int) -> bool:
+        """Whether Asterisk wrote nothing but zeros for both parties.
+
+        Raises:
+            RecordingError: not all of it is there yet, or part of it was sealed (put it on hold before).
+        """
+        return await self._shielded(self._zeros(self._known(recording), from_sample, to_sample))
+
+    def mark(self, recording: str, kind: str, start: int, end: int | None = None, **detail: str) -> None:
+        """Write into the recording's index what happened at a sample: ``pause``, ``tone``, ``party``, ...
+
+        Raises:
+            RecordingError: there is no such capture, or the spool is full.
+        """
+        pending = self._known(recording).pending
+        pending.note(kind, start, end, detail)
+        pending.save(self._spool.directory)
+
+    async def finish(self, recording: str, *, missing: str = "") -> Finished:
+        """The call is over: wait until Asterisk closed the files, seal all of it, empty the spool.
+
+        What is still on hold is sealed as silence.
+
+        Args:
+            recording: its name.
+            missing: what is known to be missing at the end (Asterisk crashed).
+
+        Raises:
+            RecordingError: it could not be sealed. It stays in the spool and is tried again;
+                `Listener.finished` will tell.
+        """
+        capture = self._known(recording)
+        pending = capture.pending
+        pending.ended = True
+        pending.missing = missing or pending.missing
+        capture.failing = False
+        with contextlib.suppress(RecordingError):  # a full spool is emptied by this very finish
+            pending.save(self._spool.directory)
+        return await self._shielded(self._end(capture))
+
+    async def discard(self, recording: str, *, by: str, reason: str) -> Certificate:
+        """Destroy a capture, in the spool and in the vault. Stop the recorder before.
+
+        Raises:
+            RecordingError: the vault could not destroy its part; that is tried again. The spool is empty.
+        """
+        capture = self._known(recording)
+        capture.pending.destroy = (by, reason)
+        capture.failing = False
+        with contextlib.suppress(RecordingError):  # a full spool is emptied by this very discard
+            capture.pending.save(self._spool.directory)
+        return await self._shielded(self._destroy(capture))
+
+    # ------------------------------------------------------------------ figures
+
+    @property
+    def captures(self) -> tuple[str, ...]:
+        """All captures that are not yet complete."""
+        return tuple(self._captures)
+
+    def behind(self) -> float:
+        """By how many seconds the capture that is worst off is later than it should be."""
+        block = round(self.measures.block * RATE)
+        late = [self._due(c) - c.sealed - block for c in self._captures.values()]
+        return max(0, *late, 0) / RATE
+
+    def memory(self) -> int:
+        """Bytes of the spool that all captures take together."""
+        return sum(capture.used() for capture in self._captures.values())
+
+    # ------------------------------------------------------------------ the loop
+
+    async def _work(self) -> None:
+        while not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), self.measures.tick)
+            if not self._stop.is_set():
+                await self._look()
+
+    async def _look(self) -> None:
+        """One look at all captures; those furthest behind first."""
+        now = asyncio.get_running_loop().time()
+        block = round(self.measures.block * RATE)
+        waiting: list[tuple[int, Capture]] = []
+        for capture in self._captures.values():
+            try:
+                capture.erase_arrived()
+                late = self._due(capture) - capture.sealed
+                self._watch_size(capture)
+            except (OSError, CallguardError) as error:
+                self._failed(capture, error)
+                continue
+            if now >= capture.rest_until and not capture.pending.ended and capture.pending.destroy is None:
+                if late >= block or capture.writing is None:
+                    waiting.append((late, capture))
+            elif now >= capture.rest_until and capture.failing:
+                capture.failing = False
+                self._spawn(self._retry(capture))
+        waiting.sort(key=lambda one: one[0], reverse=True)
+        await asyncio.gather(*(self._advance(capture) for _, capture in waiting))
+
+    def _due(self, capture: Capture) -> int:
+        return capture.due(capture.strand.samples(), round(self.measures.look_back * RATE))
+
+    def _watch_size(self, capture: Capture) -> None:
+        waiting = (capture.strand.samples() - capture.sealed) / RATE
+        if waiting > self.measures.limit and not capture.overflowed:
+            capture.overflowed = True
+            detail = f"{waiting:.0f} s wait in the spool, and {self.measures.limit:g} s may"
+            self._listener.overflowed(capture.name, detail)
+
+    async def _advance(self, capture: Capture) -> None:
+        """Seal what is due of one capture."""
+        block = round(self.measures.block * RATE)
+        async with capture.turn:
+            for _ in range(BLOCKS_A_TURN):
+                if capture.gone or capture.pending.ended or capture.pending.destroy is not None:
+                    return
+                try:
+                    due = self._due(capture)
+                    begun = capture.writing is not None
+                    if begun and due - capture.sealed < block:
+                        return
+                    await self._step(capture, capture.sealed + block if begun else 0)
+                except (OSError, CallguardError) as error:
+                    self._failed(capture, error)
+                    return
+
+    async def _step(self, capture: Capture, end: int) -> None:
+        pending = capture.pending
+        marks, erased = tuple(pending.marks), tuple(pending.erased)
+        capture.claimed = max(capture.claimed, end)
+        try:
+            await self._in_thread(capture.seal, self._safe, end, marks, erased)
+        finally:
+            capture.claimed = capture.sealed
+        if end and pending.sealed(marks, capture.sealed):
+            pending.save(self._spool.directory)
+        capture.failing = self._full = False
+
+    # ------------------------------------------------------------------ one capture, its turn taken
+
+    async def _erase(self, capture: Capture, first: int, last: int, why: str) -> int:
+        async with capture.turn:
+            if capture.gone:
+                raise RecordingError(f"{capture.name}: is sealed to its end; nothing can be erased any more")
+            pending = capture.pending
+            start = max(first, capture.sealed)
+            erased = max(0, last - start)
+            if erased:
+                pending.erased.append((start, last))
+                pending.note("erased", start, last, {"why": why} if why else {})
+                capture.wiped = min(capture.wiped, start)
+                try:
+                    # Written down before it is done: after a crash between the two it is done again.
+                    pending.save(self._spool.directory)
+                finally:
+                    capture.erase_arrived()
+            if start > first:
+                raise RecordingError(
+                    f"{capture.name}: the first {min(start, last) - first} of {last - first} samples were "
+                    f"sealed already; {erased} were erased. To take back the rest, destroy the recording"
+                )
+            return erased
+
+    async def _zeros(self, capture: Capture, first: int, last: int) -> bool:
+        async with capture.turn:
+            there = capture.strand.samples()
+            if capture.gone or first < capture.sealed:
+                raise RecordingError(
+                    f"{capture.name}: is sealed up to sample {capture.sealed}; put a span on hold before it "
+                    "is to be proven silent"
+                )
+            if last > there:
+                raise RecordingError(
+                    f"{capture.name}: only {there} samples are there; sample {last} is yet to come"
+                )
+            return await self._in_thread(_silent, capture.strand, first, last)
+
+    async def _end(self, capture: Capture) -> Finished:
+        try:
+            await self._complete(capture)
+            async with capture.turn:
+                if capture.gone or capture.pending.destroy is not None:
+                    raise RecordingError(f"{capture.name}: was finished or destroyed already")
+                capture.settled = True
+                block = round(self.measures.block * RATE)
+                finished = await self._in_thread(capture.finish, self._safe, block)
+        except (OSError, CallguardError) as error:
+            if not self._stop.is_set() and not capture.gone:
+                self._failed(capture, error)
+            raise RecordingError(
+                f"{capture.name}: its end is not sealed ({error}); it stays in the spool and is tried again"
+            ) from error
+        self._captures.pop(capture.name, None)
+        self._full = False
+        return finished
+
+    async def _destroy(self, capture: Capture) -> Certificate:
+        async with capture.turn:
+            if capture.gone:
+                raise RecordingError(
+                    f"{capture.name}: is complete; destroy it with `callguard vault destroy`"
+                )
+            by, reason = capture.pending.destroy or ("", "")
+            capture.strand.remove()  # whatever becomes of the vault's part
+            try:
+                certificate = await self._in_thread(self._shred, capture, by, reason)
+            except (OSError, CallguardError) as error:
+                self._failed(capture, error)
+                raise RecordingError(
+                    f"{capture.name}: what is sealed of it was not destroyed ({error}); that is tried again"
+                ) from error
+            capture.remove()
+            del self._captures[capture.name]
+            return certificate
+
+    async def _complete(self, capture: Capture) -> None:
+        """Wait until no more samples can come.
+
+        Raises:
+            RecordingError: callguard is stopping; the next run will go on.
+        """
+        clock = asyncio.get_running_loop().time
+        sizes, since = (-1, -1), clock()
+        while len(capture.closed) < len(capture.strand.paths):
+            if self._stop.is_set():
+                raise RecordingError("callguard stops, and goes on with it when it is started again")
+            now = capture.strand.sizes()
+            if now != sizes:
+                sizes, since = now, clock()
+            left = since + self.measures.settle - clock()
+            if left <= 0:
+                return
+            capture.news.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(capture.news.wait(), min(left, self.measures.tick))
+
+    async def _retry(self, capture: Capture) -> None:
+        """Try once more to finish or to destroy."""
+        try:
+            if capture.pending.destroy is not None:
+                await self._destroy(capture)
+            else:
+                self._listener.finished(capture.name, await self._end(capture))
+        except RecordingError as error:
+            log.warning("not complete yet", recording=capture.name, why=str(error))
+
+    # ------------------------------------------------------------------ in a thread
+
+    def _shred(self, capture: Capture, by: str, reason: str) -> Certificate:
+        if not self._safe.is_begun(capture.name):
+            capture.begun(self._safe)
+        return self._safe.shred(capture.name, by=by, reason=reason)
+
+    def _close_one(self, name: str) -> str:
+        missing = "the end: the spool was lost"
+        try:
+            writing = self._safe.resume(name)
+            if writing is None:
+                return "nothing of it was ever sealed"
+            writing.finish(missing=missing)
+        except (OSError, CallguardError) as error:
+            return str(error)
+        return missing
+
+    async def _in_thread(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+        call = functools.partial(work, *given, **named)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    # ------------------------------------------------------------------ the rest
+
+    def _capture(self, pending: Pending) -> Capture:
+        return Capture(pending=pending, spool=self._spool.directory, strand=Strand(paths=pending.paths))
+
+    def _known(self, recording: str) -> Capture:
+        capture = self._captures.get(recording)
+        if capture is None or capture.gone or capture.settled:
+            raise RecordingError(f"{recording}: is not being captured (never begun, finished, or destroyed)")
+        return capture
+
+    def _see_closed(self) -> None:
+        if self._closing is None:
+            return
+        names = set(self._closing.names())
+        for capture in self._captures.values():
+            for path in capture.strand.paths:
+                if path.name in names and path.parent == self._spool.directory:
+                    capture.closed.add(path.name)
+                    capture.news.set()
+
+    def _failed(self, capture: Capture, error: Exception) -> None:
+        capture.rest_until = asyncio.get_running_loop().time() + REST
+        # A full disk is one event, not one for each call; anything else is about one recording.
+        told = self._full if isinstance(error, OSError) else capture.failing
+        capture.failing = True
+        self._full = self._full or isinstance(error, OSError)
+        if not told:
+            log.error("not sealed", recording=capture.name, why=str(error))
+            self._listener.alert("a recording cannot be sealed", str(error), capture.name)
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it to its end even if nobody waits any more: a thread may be in the middle of it."""
+        return await asyncio.shield(self._spawn(work))
+
+
+def _silent(strand: Strand, first: int, last: int) -> bool:
+    step = 10 * RATE
+    return not any(strand.read(at, min(at + step, last)).strip(b"\0") for at in range(first, last, step))
+
+
+def remove_orphans(paths: Iterable[Path]) -> None:
+    """Remove captures from the spool that may not be kept."""
+    for path in paths:
+        strand = Strand(paths=(path, path))
+        strand.remove()

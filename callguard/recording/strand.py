@@ -1,0 +1,103 @@
+"""The two growing files of one capture, as one strand of stereo samples."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from callguard.errors import RecordingError
+from callguard.recording.kernel import PAGE, punch
+from callguard.recording.spool import SAMPLE_BYTES
+
+#: The most zeros that are written at a time.
+_ZEROS = bytes(1 << 16)
+
+
+@dataclass(slots=True)
+class Strand:
+    """What Asterisk wrote of one capture: caller and agent, sample by sample side by side.
+
+    The files stay open for as long as the capture lasts. Each close of ours would look like Asterisk's last
+    one to whoever watches the directory.
+    """
+
+    paths: tuple[Path, Path]
+    _files: dict[Path, int] = field(default_factory=dict)
+    _freed: int = 0
+
+    def open(self) -> bool:
+        """Open the files; ``False`` while Asterisk has not made both.
+
+        Raises:
+            RecordingError: they are there, but not ours to change.
+        """
+        for path in self.paths:
+            if path not in self._files:
+                try:
+                    self._files[path] = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+                except FileNotFoundError:
+                    return False
+                except OSError as error:
+                    raise RecordingError(
+                        f"{path}: what Asterisk captures cannot be sealed ({error.strerror}); run both as "
+                        "the same user, or Asterisk with UMask=0007 and callguard in its group"
+                    ) from error
+        return True
+
+    def sizes(self) -> tuple[int, int]:
+        """Samples in either file; zeros while they are not there."""
+        if not self.open():
+            return 0, 0
+        caller, agent = (os.fstat(self._files[path]).st_size // SAMPLE_BYTES for path in self.paths)
+        return caller, agent
+
+    def samples(self) -> int:
+        """How many samples are there of both parties."""
+        return min(self.sizes())
+
+    def read(self, start: int, end: int) -> bytes:
+        """Samples ``start`` to ``end``, interleaved; a side that ends earlier is silent from there on."""
+        both = np.zeros((end - start, 2), dtype="<i2")
+        if self.open():
+            for channel, path in enumerate(self.paths):
+                raw = os.pread(self._files[path], (end - start) * SAMPLE_BYTES, start * SAMPLE_BYTES)
+                side = np.frombuffer(raw, dtype="<i2", count=len(raw) // SAMPLE_BYTES)
+                both[: len(side), channel] = side
+        return both.tobytes()
+
+    def wipe(self, start: int, end: int) -> None:
+        """Write zeros over what is there of samples ``start`` to ``end``; the files never grow by it."""
+        for file in self._files.values():
+            at = start * SAMPLE_BYTES
+            last = min(end * SAMPLE_BYTES, os.fstat(file).st_size)
+            while at < last:
+                at += os.pwrite(file, _ZEROS[: last - at], at)
+
+    def free(self, end: int) -> None:
+        """Give the memory before sample ``end`` back, in whole pages; Asterisk goes on at its own offset."""
+        last = end * SAMPLE_BYTES // PAGE * PAGE
+        if last > self._freed:
+            for file in self._files.values():
+                punch(file, self._freed, last)
+            self._freed = last
+
+    def remove(self) -> None:
+        """Free all memory and remove the files, even if Asterisk still has them open."""
+        with contextlib.suppress(RecordingError):
+            self.open()
+            for file in self._files.values():
+                with contextlib.suppress(OSError):
+                    punch(file, 0, max(PAGE, os.fstat(file).st_size))
+        for path in self.paths:
+            path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files, which stay."""
+        for file in self._files.values():
+            os.close(file)
+        self._files = {}
