@@ -12,6 +12,7 @@ from typing import Any
 from callguard.errors import LedgerError
 from callguard.ledger.bodies import AnyBody, Kind, body_of, fields_of
 from callguard.ledger.encoding import encode, quoted, whole
+from callguard.ledger.events import event_of
 
 #: Version of the encoding of an entry. A reader refuses a version that it does not know.
 VERSION = 1
@@ -58,6 +59,7 @@ class Drafted:
     kind: str
     utc_us: int
     terms: tuple[tuple[str, str], ...]
+    event: str  #: what the outbox tells; "" for nothing
 
     def placed(self, position: int, previous: bytes) -> str:
         """The whole canonical text. ``previous`` is the leaf hash of the entry before."""
@@ -94,6 +96,7 @@ def draft(entry: Entry, by: str) -> Drafted:
         kind=kind,
         utc_us=microseconds(utc),
         terms=terms_of(fields),
+        event=event_of(entry.body),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,15 +17,24 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from callguard.errors import LedgerError
-from callguard.ledger import reading
+from callguard.ledger import outbox, reading
 from callguard.ledger.bodies import KeyChanged, Kind
+from callguard.ledger.book import Book
 from callguard.ledger.commit import found
+from callguard.ledger.courier import Courier, Post
 from callguard.ledger.database import file_of, parse_url, reading_engine, told, writing_engine
 from callguard.ledger.entry import Entry, Receipt, Stored
 from callguard.ledger.keys import Checkpoint, PublicKey, SigningKey
 from callguard.ledger.migrate import create_file, upgrade
+from callguard.ledger.outbox import Poster
+from callguard.ledger.pen import Pen
 from callguard.ledger.publishing import Publisher, Target
-from callguard.ledger.writer import Pace, Trouble, Waiting, Writer, refusal
+from callguard.ledger.turns import Turns
+from callguard.ledger.webhook import Endpoint
+from callguard.ledger.writer import Chore, Pace, Reports, Trouble, Waiting, Writer, refusal
+
+#: How many questions are answered at the same time.
+_READERS = 2
 
 Answer = TypeVar("Answer")
 
@@ -43,6 +53,7 @@ class Settings:
     deadline: float = 2.0  #: seconds after which a commit that hangs is given up by those who wait for it
     pace: Pace = field(default_factory=Pace)
     targets: tuple[Target, ...] = ()  #: where checkpoints go besides the database
+    endpoints: tuple[Endpoint, ...] = ()  #: who is told of events by webhook
     memory: int = 100_000  #: entries kept in memory while the database is away (about 2 kB each)
 
 
@@ -63,6 +74,8 @@ class Ledger:
         self._hanging: Trouble | None = None  # what the watch says
         self._watcher: asyncio.Task[None] | None = None
         self._publisher = Publisher(settings.targets)
+        self._couriers = [Courier(endpoint, self._post()) for endpoint in settings.endpoints]
+        self._rounds: list[asyncio.Task[None]] = []
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -81,6 +94,7 @@ class Ledger:
         for note in await self._ask(lambda connection: reading.checkpoints_after(connection, outside)):
             self._publisher.put(note)
         self._writer.start()
+        self._rounds = [asyncio.create_task(courier.run(), name="outbox") for courier in self._couriers]
         self._watcher = asyncio.create_task(self._watch(), name="ledger-watch")
 
     async def close(self) -> None:
@@ -91,6 +105,12 @@ class Ledger:
         """
         if self._watcher is None:
             return
+        for task in self._rounds:
+            task.cancel()
+        await asyncio.gather(*self._rounds, return_exceptions=True)
+        # Threads outlive the tasks that asked them; what they opened can only be closed after them.
+        await asyncio.to_thread(self._threads.shutdown)
+        self._turns.close()
         unwritten = await asyncio.to_thread(self._writer.stop, self._settings.deadline + 5)
         self._watcher.cancel()
         self._watcher = None
@@ -236,22 +256,33 @@ class Ledger:
             raise LedgerError(f"the ledger cannot be opened: {told(fault)}") from fault
         self._readers = reading_engine(self._url)
         with self._readers.connect() as connection:
+            self._origin = outbox.origin_of(connection)
             if (size := reading.size(connection)) < outside:
                 raise LedgerError(
                     f"the ledger has {size} entries, but a checkpoint outside it was signed over {outside}: "
                     "it was cut off or put back to an older state. Restore the newest copy. To go on from "
                     "this one, keep the old checkpoints as evidence and name a new place for checkpoints"
                 )
-        self._writer = Writer(
+        self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="callguard-ledger-reader")
+        self._turns = Turns(self._readers)
+        book = Book(
             engine=engine,
             file=self._file,
             load_key=self._load_key,
+            poster=Poster(self._settings.endpoints),
+        )
+        book.open()
+        self._writer = Writer(
+            book=book,
             by=f"{self._settings.name}/{uuid.uuid4().hex[:8]}",
             memory=self._settings.memory,
-            settled=lambda group, outcome: self._call_soon(self._settle, group, outcome),
-            changed=lambda trouble: self._call_soon(self._change, trouble),
-            checkpoint=lambda note: self._call_soon(self._publisher.put, note),
             pace=self._settings.pace,
+            reports=Reports(
+                settled=lambda group, outcome: self._call_soon(self._settle, group, outcome),
+                changed=lambda trouble: self._call_soon(self._change, trouble),
+                checkpoint=lambda note: self._call_soon(self._publisher.put, note),
+                posted=lambda: self._call_soon(self._wake_couriers),
+            ),
         )
 
     def _call_soon(self, function: Callable[..., None], *arguments: Any) -> None:
@@ -278,6 +309,49 @@ class Ledger:
     def _tell(self) -> None:
         for listener in self._listeners:
             listener(self.trouble)
+
+    # -- the outbox -------------------------------------------------------------------------------
+
+    async def outbox(self) -> Mapping[tuple[str, str], int]:
+        """How many events there are by endpoint and state (``waiting``, ``delivered``, ``dead``)."""
+        return await self._ask(outbox.count)
+
+    async def replay(self, endpoint: str) -> int:
+        """Have all dead letters of an endpoint told again. Returns how many there were."""
+        dead = (await self.outbox()).get((endpoint, "dead"), 0)
+        await self._do(lambda pen: outbox.replay(pen, endpoint, datetime.now(UTC)))
+        self._wake_couriers()
+        return dead
+
+    def _post(self) -> Post:
+        async def mark(marks: Sequence[outbox.Mark]) -> None:
+            await self._do(lambda pen: outbox.note_marks(pen, marks))
+
+        return Post(
+            origin=lambda: self._origin,
+            turn=lambda name: self._in_thread(lambda: self._turns.mine(name)),
+            due=lambda name, many: self._ask(lambda c: outbox.due_letters(c, name, datetime.now(UTC), many)),
+            next_due=lambda name: self._ask(lambda c: outbox.next_due(c, name)),
+            mark=mark,
+            clear=lambda: self._do(lambda pen: outbox.clear_delivered(pen, datetime.now(UTC))),
+            content=lambda entry: entry.content,
+        )
+
+    def _wake_couriers(self) -> None:
+        for courier in self._couriers:
+            courier.posted()
+
+    async def _do(self, work: Callable[[Pen], None]) -> None:
+        """Have the writer do something between two groups."""
+        future: asyncio.Future[None] = self._loop.create_future()
+
+        def done(fault: LedgerError | None) -> None:
+            self._call_soon(_finish, future, fault)
+
+        self._writer.put(Chore(work, done))
+        await future
+
+    # -- health -----------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
         """Give up on behalf of those who wait for a commit that hangs (a stuck disk, a silent server)."""
@@ -306,7 +380,10 @@ class Ledger:
             except SQLAlchemyError as fault:
                 raise LedgerError(f"the ledger cannot be read: {told(fault)}") from fault
 
-        return await asyncio.to_thread(ask)
+        return await self._in_thread(ask)
+
+    async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
+        return await self._loop.run_in_executor(self._threads, work)
 
 
 async def open_ledger(url: str, key: SigningKey | None = None, **settings: Any) -> Ledger:
@@ -314,6 +391,15 @@ async def open_ledger(url: str, key: SigningKey | None = None, **settings: Any) 
     ledger = Ledger(Settings(url=url, key=key, **settings))
     await ledger.open()
     return ledger
+
+
+def _finish(future: asyncio.Future[None], fault: LedgerError | None) -> None:
+    if future.done():
+        return
+    if fault is None:
+        future.set_result(None)
+    else:
+        future.set_exception(fault)
 
 
 def _refuse(future: asyncio.Future[Receipt], error: LedgerError) -> None:

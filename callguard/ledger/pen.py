@@ -63,8 +63,8 @@ class Pen:
 
     def run(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> Sequence[Any] | None:
         """Run a statement; the first row of its answer if it has one."""
-        text, order = _compiled(statement, self._dialect)
-        given = values or {}
+        text, order, literals = _compiled(statement, self._dialect)
+        given = {**literals, **(values or {})}
         self._cursor.execute(text, given if order is None else tuple(given[name] for name in order))
         row: Sequence[Any] | None = self._cursor.fetchone() if self._cursor.description else None
         return row
@@ -93,10 +93,14 @@ class Pen:
 
 
 @cache
-def _compiled(statement: ClauseElement, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
+def _compiled(
+    statement: ClauseElement, dialect: Dialect
+) -> tuple[str, tuple[str, ...] | None, Mapping[str, Any]]:
+    """The text, the order of its values (``None``: by name), and the values that it brings along."""
     compiled = statement.compile(dialect=dialect)
     order = getattr(compiled, "positiontup", None)
-    return str(compiled), tuple(order) if order is not None else None
+    literals = {name: value for name, value in (compiled.params or {}).items() if value is not None}
+    return str(compiled), tuple(order) if order is not None else None, literals
 
 
 @cache
