@@ -310,10 +310,13 @@ class Sealer:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), self.measures.tick)
             if not self._stop.is_set():
-                await self._look()
+                await self.look()
 
-    async def _look(self) -> None:
-        """One look at all captures; those furthest behind first."""
+    async def look(self) -> None:
+        """Look once at all captures, and seal what is due; those furthest behind first.
+
+        `start` has it done all the time.
+        """
         now = asyncio.get_running_loop().time()
         block = round(self.measures.block * RATE)
         waiting: list[tuple[int, Capture]] = []

@@ -18,6 +18,8 @@ CALL = "3f0c9a52-8a1e-4f6e-9c55-0b7a4d5f9e11"
 NAME = f"{CALL}-1"
 #: Asterisk writes through a buffer of 32 KiB: 2.05 s.
 FLUSH = 16384
+#: Every so many samples the caller of the crash tests keys a digit, this many samples long.
+EVERY, DIGIT = 20000, 3000
 
 
 def speech(samples: int, seed: int = 1) -> np.ndarray:
