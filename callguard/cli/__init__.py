@@ -20,6 +20,7 @@ COMMANDS = {
     "init": "callguard.cli.init:init",
     "law": "callguard.cli.law:law_group",
     "prompts": "callguard.cli.prompts:prompts",
+    "register": "callguard.cli.register:register_group",
     "simulate": "callguard.cli.simulate:simulate",
     "stop-all": "callguard.cli.switchboard:stop_all",
     "resume-all": "callguard.cli.switchboard:resume_all",

@@ -41,7 +41,16 @@ from callguard.law.numbers import Place, e164, locate, warm_up
 from callguard.law.overrides import Override, Weakening, read_overrides, site_overrides
 from callguard.law.purposes import admit, retention_days
 from callguard.law.reading import LawTableError, Problem
-from callguard.law.register import Imported, PriorConsent, prior_consent, read_register
+from callguard.law.register import (
+    Channel,
+    Imported,
+    PriorConsent,
+    RefusedRow,
+    Withdrawal,
+    prior_consent,
+    read_register,
+    standing,
+)
 from callguard.law.review import Finding, review
 from callguard.law.ruling import Considered, PartyFacts, PartyRuling, RetentionConflict, Ruling, rule_for
 from callguard.law.sampling import sampled
@@ -58,6 +67,7 @@ __all__ = [
     "Beep",
     "BeepRole",
     "Change",
+    "Channel",
     "Considered",
     "Demands",
     "Direction",
@@ -79,6 +89,7 @@ __all__ = [
     "Problem",
     "PromptText",
     "Refusal",
+    "RefusedRow",
     "RetentionConflict",
     "Rule",
     "Ruling",
@@ -87,6 +98,7 @@ __all__ = [
     "Table",
     "Terms",
     "Weakening",
+    "Withdrawal",
     "admit",
     "announce_in",
     "demands",
@@ -105,5 +117,6 @@ __all__ = [
     "rule_for",
     "sampled",
     "site_overrides",
+    "standing",
     "warm_up",
 ]

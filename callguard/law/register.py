@@ -7,13 +7,16 @@ The file has a heading and one row for each consent::
 
 Every row is taken or refused with the reason; nothing is guessed. A consent counts for the purposes that it
 names, from the day it was given until the day before it expires, unless it was withdrawn.
+
+A withdrawal is kept beside the consents and outlives them: an older file that is imported once more brings
+nothing back. It ends what was given up to and on its day, because nobody knows which came first on that day.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
@@ -51,6 +54,19 @@ class PriorConsent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawal:
+    """One person's no to what was agreed to before."""
+
+    number: str  #: E.164
+    purpose: str  #: empty: every purpose
+    day: date
+
+    def ends(self, consent: PriorConsent, purpose: str) -> bool:
+        """Whether this consent no longer counts for this purpose."""
+        return consent.number == self.number and consent.given <= self.day and self.purpose in {"", purpose}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedRow:
     """A row that was not taken."""
 
@@ -68,7 +84,12 @@ class Imported:
 
 
 def read_register(
-    lines: Iterable[str], *, purposes: Sequence[str], today: date, region: str | None = None
+    lines: Iterable[str],
+    *,
+    purposes: Sequence[str],
+    today: date,
+    region: str | None = None,
+    withdrawals: Iterable[Withdrawal] = (),
 ) -> Imported:
     """Read the rows of a register.
 
@@ -77,7 +98,11 @@ def read_register(
         purposes: the purposes that the configuration knows.
         today: the day of the import; consents that are over by then are refused.
         region: ISO country code for numbers in national format.
+        withdrawals: what was withdrawn before; older consents are refused.
     """
+    ended: dict[str, list[Withdrawal]] = {}
+    for one in withdrawals:
+        ended.setdefault(one.number, []).append(one)
     rows = csv.DictReader(lines, strict=True)
     try:
         heading = [name.strip() for name in rows.fieldnames or ()]
@@ -104,6 +129,7 @@ def read_register(
         number = str(row.get("number") or "").strip()
         try:
             consent = _consent(row, purposes, today, region)
+            _refuse_withdrawn(consent, ended.get(consent.number, ()))
         except ValueError as error:
             refused.append(RefusedRow(line=rows.line_num, number=number, reason=str(error)))
             continue
@@ -120,6 +146,25 @@ def prior_consent(
     if not number or not purposes:
         return None
     return next((one for one in register if one.number == number and one.covers(purposes, today)), None)
+
+
+def standing(register: Iterable[PriorConsent], withdrawals: Iterable[Withdrawal]) -> Iterator[PriorConsent]:
+    """The consents with what is left of their purposes; those of which nothing is left are left out."""
+    ended: dict[str, list[Withdrawal]] = {}
+    for one in withdrawals:
+        ended.setdefault(one.number, []).append(one)
+    for consent in register:
+        mine = ended.get(consent.number, ())
+        left = frozenset(p for p in consent.purposes if not any(one.ends(consent, p) for one in mine))
+        if left:
+            yield consent if left == consent.purposes else replace(consent, purposes=left)
+
+
+def _refuse_withdrawn(consent: PriorConsent, withdrawals: Iterable[Withdrawal]) -> None:
+    for one in withdrawals:
+        if any(one.ends(consent, purpose) for purpose in consent.purposes):
+            what = one.purpose or "everything"
+            raise ValueError(f"{what} was withdrawn on {one.day}; ask for a consent that is newer")
 
 
 def _consent(
@@ -144,6 +189,8 @@ def _consent(
         raise ValueError(f"expires on {expires}, not after it was given on {given}")
     if expires <= today:
         raise ValueError(f"expired on {expires}; ask the customer again")
+    if withdrawn and withdrawn > today:
+        raise ValueError(f"withdrawn on {withdrawn}, which has not come yet")
     if withdrawn and withdrawn < given:
         raise ValueError(f"withdrawn on {withdrawn}, before it was given on {given}")
     try:

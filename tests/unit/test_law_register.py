@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callguard.law import prior_consent, read_register
+from callguard.law import Withdrawal, prior_consent, read_register, standing
 from rules import proves
 
 TODAY = date(2026, 11, 21)
@@ -121,3 +121,31 @@ def test_a_withdrawn_consent_no_longer_counts_from_that_day_on():
     register = imported(GOOD + "2026-10-01").accepted
     assert prior_consent(register, "+14155550123", ["quality"], date(2026, 9, 30)) is not None
     assert prior_consent(register, "+14155550123", ["quality"], date(2026, 10, 1)) is None
+
+
+def test_a_row_that_was_withdrawn_since_is_refused():
+    withdrawals = [Withdrawal(number="+14155550123", purpose="training", day=date(2026, 3, 1))]
+    lines = [f"{line}\n" for line in (HEADING, GOOD, GOOD.replace("2026-03-01", "2026-03-02"))]
+    found = read_register(lines, purposes=PURPOSES, today=TODAY, withdrawals=withdrawals)
+    assert [(row.line, "training was withdrawn on 2026-03-01" in row.reason) for row in found.refused] == [
+        (2, True)
+    ]
+    assert [consent.given for consent in found.accepted] == [date(2026, 3, 2)]
+
+
+def test_a_withdrawal_that_has_not_come_yet_is_refused():
+    assert "not come yet" in imported(GOOD + "2026-12-01").refused[0].reason
+
+
+def test_what_is_left_after_withdrawals_stands():
+    (consent,) = imported(GOOD).accepted
+    number, day = consent.number, date(2026, 5, 1)
+
+    def left(*withdrawals):
+        return [one.purposes for one in standing([consent], withdrawals)]
+
+    assert left() == [{"quality", "training"}]
+    assert left(Withdrawal(number=number, purpose="quality", day=day)) == [{"training"}]
+    assert left(Withdrawal(number=number, purpose="", day=day)) == []
+    assert left(Withdrawal(number=number, purpose="", day=date(2026, 2, 28))) == [{"quality", "training"}]
+    assert left(Withdrawal(number="+14155550124", purpose="", day=day)) == [{"quality", "training"}]
