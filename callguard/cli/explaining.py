@@ -8,20 +8,11 @@ from typing import Any
 
 from callguard.cli.prompts import texts_of
 from callguard.config import Config, loads
-from callguard.consent.words import Form
-from callguard.controller.planning import facts_for
-from callguard.controller.terms import terms_of
-from callguard.law import (
-    Admission,
-    PartyFacts,
-    PromptText,
-    Ruling,
-    Table,
-    admit,
-    announce_in,
-    explain,
-    rule_for,
-)
+from callguard.consent.words import Plan
+from callguard.controller.planning import Planner
+from callguard.controller.terms import agents_at, terms_of
+from callguard.law import PartyFacts, PromptText, Ruling, Table, admit, demands, explain, rule_for
+from callguard.prompts.script import Script
 
 #: A site that has said nothing about itself, to explain the law alone.
 NOBODY = """
@@ -63,33 +54,47 @@ def explanation(
     Raises:
         PromptError: the words of the plan cannot be said, with the reason.
     """
+    if config is not None and queue is not None:
+        script = Script(texts_of(config))
+        planned = Planner(config, table, script).for_parties(queue, parties)
+        return explain(planned.ruling, tuple(_words(planned.plan, script)), planned.admission)
     ruling = rule_for(table, parties, region=config.site.country if config else None)
-    admission = admit(table, ruling, terms_of(config, queue)) if config and queue else None
-    spoken = tuple(_words(config or loads(NOBODY), queue, ruling, admission))
-    return explain(ruling, spoken, admission)
+    return explain(ruling, tuple(_law_alone(table, ruling, config or loads(NOBODY))), None)
 
 
-def _words(
-    config: Config, queue: str | None, ruling: Ruling, admission: Admission | None
-) -> Iterator[PromptText]:
-    """Every prompt that such a call can hear, in the order in which it can hear them."""
+def _law_alone(table: Table, ruling: Ruling, config: Config) -> Iterator[PromptText]:
+    """What the law wants said, whatever a queue is set up to do: its form, in every shipped language."""
     texts = texts_of(config)
-    named = queue or next(iter(config.queues))
-    form = Form((admission.form if admission else ruling.form).value)
-    facts = facts_for(config, named, ruling.flags)
-    if admission and admission.purposes:
-        facts = replace(facts, purposes=admission.purposes)
-    # Nobody configured a language for the law alone: then every shipped one is spoken, English by default.
-    served = config.languages(named) if queue else tuple(dict.fromkeys(("en", *texts.languages)))
-    names = {
-        Form.NONE: (),
-        Form.NOTICE: ("announcement",),
-        Form.IMPLIED: ("announcement", "leave"),
-        Form.OPT_OUT: ("announcement", "question-opt-out", "invalid", "thanks"),
-        Form.EXPLICIT: ("announcement", "question", "invalid", "thanks"),
-    }[form]
-    if form is not Form.NONE:
-        names = (*names, "alternatives") if facts.alternatives else (*names, "unrecorded")
-    for name in names:
-        for language in announce_in(ruling, served).languages:
-            yield PromptText(name=name, language=language, text=texts.render(name, language, facts))
+    script = Script(texts)
+    named, settings = next(iter(config.queues.items()))
+    # Nobody named a queue, so nobody named languages: every shipped one is spoken, English by default.
+    served = tuple(dict.fromkeys(("en", *texts.languages)))
+    site = config.site.model_copy(update={"agent_consents": (agents_at(config, named),)})
+    queues = {named: settings.model_copy(update={"languages": served})}
+    planner = Planner(config.model_copy(update={"site": site, "queues": queues}), table, script)
+    terms = terms_of(planner.config, named)
+    admission = replace(
+        admit(table, ruling, terms),
+        capture=True,
+        form=demands(ruling).form,
+        purposes=terms.purposes,
+        duty=False,
+        refusal=terms.refusal,
+    )
+    yield from _words(planner.admitted(named, ruling, admission).plan, script)
+
+
+def _words(plan: Plan, script: Script) -> Iterator[PromptText]:
+    """Every prompt that such a call can hear, in the order in which it can hear them."""
+    prompts = (
+        plan.announcement,
+        plan.question,
+        plan.invalid,
+        plan.thanks,
+        plan.unrecorded,
+        plan.alternatives,
+    )
+    for prompt in prompts:
+        if prompt is not None:
+            for name, language, text in script.parts(prompt):
+                yield PromptText(name=name, language=language, text=text)

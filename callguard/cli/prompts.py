@@ -14,7 +14,7 @@ from rich.table import Table
 
 from callguard.cli.options import config_option, json_option
 from callguard.config import Config, load
-from callguard.controller.planning import needed
+from callguard.controller import needed, table_of
 from callguard.prompts.build import Built, Needed, build
 from callguard.prompts.library import Library
 from callguard.prompts.manifest import Entry
@@ -39,7 +39,7 @@ def build_prompts(path: Path, *, as_json: bool) -> None:
     """
     config = load(path)
     texts = texts_of(config)
-    wanted = needed(config)
+    wanted = needed(config, table_of(config))
     told: list[Built] = []
     console = Console(stderr=True, quiet=as_json)
     with console.status("rendering") as status:
@@ -67,7 +67,7 @@ def check_prompts(path: Path, *, as_json: bool) -> None:
     """Hash and measure every prompt again, and compare it with the configuration. Exit status 1 if wrong."""
     config = load(path)
     library = Library.open(config.prompts.directory)
-    findings = [*library.check(), *_outdated(library, texts_of(config), needed(config))]
+    findings = [*library.check(), *_outdated(library, texts_of(config), needed(config, table_of(config)))]
     if as_json:
         found = [{"where": f.where, "what": f.what, "remedy": f.remedy} for f in findings]
         click.echo(json.dumps(_summary(library) | {"ok": not findings, "findings": found}))

@@ -10,7 +10,7 @@ import click
 
 from callguard.cli.logs import set_up_logs
 from callguard.cli.options import config_option
-from callguard.config import Config, load
+from callguard.config import load
 from callguard.controller import service
 from callguard.errors import AsteriskError
 
@@ -18,30 +18,37 @@ from callguard.errors import AsteriskError
 @click.command()
 @config_option
 def run(path: Path) -> None:
-    """Take care of calls until stopped (SIGTERM or Ctrl-C)."""
+    """Take care of calls until stopped (SIGTERM or Ctrl-C). SIGHUP reloads configuration, law and prompts."""
     config = load(path)
     set_up_logs(config.log.level, config.log.format)
     try:
         import uvloop  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
-        asyncio.run(_serve(config))
+        asyncio.run(_serve(path))
     else:
-        uvloop.run(_serve(config))
+        uvloop.run(_serve(path))
 
 
-async def _serve(config: Config) -> None:
-    asked = asyncio.Event()
+async def _serve(path: Path) -> None:
+    asked, reload = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, asked.set)
-    async with service(config) as conductor:
-        stopping = asyncio.create_task(asked.wait())
-        replaced = asyncio.create_task(conductor.replaced.wait())
-        await asyncio.wait({stopping, replaced}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        replaced.cancel()
-        if conductor.replaced.is_set():
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+    async with service(path) as running:
+        while not (asked.is_set() or running.conductor.replaced.is_set()):
+            waiting = [
+                asyncio.create_task(event.wait()) for event in (asked, reload, running.conductor.replaced)
+            ]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
+            if reload.is_set():
+                reload.clear()
+                await running.reload()
+        if running.conductor.replaced.is_set():
+            app = running.rulebook.config.asterisk.ari.app
             raise AsteriskError(
-                f"another process took over the application {config.asterisk.ari.app!r}; this one lets go. "
-                "Give each controller an application name of its own"
+                f"another process took over the application {app!r}; this one lets go. Give each controller "
+                "an application name of its own"
             )

@@ -18,8 +18,8 @@ from callguard.cli.sitting import KEYS, Caller, Line, Scripted, Sitting, keyboar
 from callguard.config import DEFAULT_PATH, Config, load, loads
 from callguard.consent import Call
 from callguard.controller.planning import Planned, Planner, Request
+from callguard.controller.rulebook import table_of
 from callguard.errors import ConfigError, PromptError
-from callguard.law import load_table
 from callguard.ledger import body_for
 from callguard.ledger.bodies import fields_of
 from callguard.prompts.library import Library
@@ -97,14 +97,14 @@ def _config(path: Path, console: Console) -> Config:
 
 def _planned(config: Config, request: Request, console: Console) -> tuple[Library, Planned]:
     """The plan, with the prompts that were built, else with their words."""
-    table = load_table()
+    table = table_of(config)
     try:
         library = Library.open(config.prompts.directory)
-        return library, Planner(config, table, library).plan(request)
+        return library, Planner(config, table, library).plan(request, "simulated")
     except PromptError:
         console.print("[dim]The prompts are not built: lengths are estimates, hashes are of the words.[/dim]")
         script = Script(texts_of(config))
-        return script, Planner(config, table, script).plan(request)
+        return script, Planner(config, table, script).plan(request, "simulated")
 
 
 def _scripted(keys: str) -> Caller:

@@ -86,6 +86,7 @@ class Dialogue(Section):
     languages: tuple[Language, ...] = ("en",)
     yes_key: Key = "1"
     no_key: Key = "2"
+    withdraw_key: Key = "*"
     attempts: Annotated[int, Field(ge=1, le=5)] = 2
     answer_seconds: Seconds = 6.0
     leave_seconds: Seconds = 1.5
@@ -176,6 +177,36 @@ class Spool(Section):
     minimum_free_mb: Annotated[int, Field(ge=1)] = 64
 
 
+class VaultKey(Section):
+    """What locks the keys of the recordings away."""
+
+    file: FilePath | None = Path("/var/lib/callguard/keys/vault.key")
+    command: tuple[str, ...] = ()
+    age: tuple[str, ...] = ()
+    age_identity: FilePath | None = None
+
+
+class Vault(Section):
+    """Where recordings are sealed into."""
+
+    directory: FilePath = Path("/var/lib/callguard/vault")
+    keys: FilePath = Path("/var/lib/callguard/keys/recordings")
+    key: VaultKey = VaultKey()
+    former_keys: tuple[FilePath, ...] = ()
+    look_back_seconds: Annotated[float, Field(ge=3, le=60)] = 10.0
+    block_seconds: Annotated[float, Field(ge=1, le=60)] = 5.0
+    spool_seconds: Annotated[float, Field(ge=30, le=3600)] = 120.0
+
+    @model_validator(mode="after")
+    def _something_locks(self) -> Vault:
+        if self.key.file is None and not self.key.command and not self.key.age:
+            raise Misplaced(
+                "no key would lock recordings away; name a file, a command or age recipients in 'key'",
+                ("key",),
+            )
+        return self
+
+
 class Ledger(Section):
     """Where consent and capture are written down."""
 
@@ -229,6 +260,7 @@ class Config(Section):
     dialogue: Dialogue = Dialogue()
     prompts: Prompts = Prompts()
     spool: Spool = Spool()
+    vault: Vault = Vault()
     ledger: Ledger = Ledger()
     law: Law = Law()
     policy: Policy = Policy()

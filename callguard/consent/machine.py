@@ -80,7 +80,7 @@ NO_ANSWER = Answer(kind="none")
 SILENCE = Answer(kind="silence")
 
 #: Where these are the reason why nothing is captured, nothing has to be said either.
-UNTOLD = frozenset({Outcome.SWITCHED_OFF, Outcome.FAULT})
+UNTOLD = frozenset({Outcome.SWITCHED_OFF, Outcome.NOT_ALLOWED, Outcome.FAULT})
 
 #: A prompt that must be heard and was cut short by something other than the caller is played once more.
 REPLAYS = 1
@@ -176,20 +176,20 @@ def told(call: Call, event: Event) -> Step:
         return decide(call, plan.uncaptured, event.at)
     if plan.prior:
         return decide(call, Outcome.PRIOR, event.at, Answer(kind="prior", at=event.at))
-    if plan.duty:
+    if plan.duty and not plan.no_keys:
         return decide(call, Outcome.DUTY, event.at)
-    if plan.form is Form.NONE:
+    if plan.form is Form.NONE and not plan.duty:
         return decide(call, Outcome.NOT_REQUIRED, event.at)
-    if plan.form is Form.NOTICE:
+    if plan.form is Form.NOTICE and not plan.duty:
         return decide(call, Outcome.NOTIFIED, event.at)
-    if plan.form is Form.IMPLIED:
+    if plan.form is Form.IMPLIED or plan.duty:
         return start_timer(call.with_(state=State.LEAVING), Timer.LEAVE, plan.leave_seconds)
     return ask(call, event.at)
 
 
 def objected(call: Call, event: DigitPressed | SpeechHeard) -> Step:
     """Before and beside the question only a no counts, and it always does."""
-    if is_no(call.agreed, event) and not call.agreed.duty:
+    if is_no(call.agreed, event):
         return decide(call, Outcome.REFUSED, event.at, answer_of(event))
     return call, ()
 
@@ -260,8 +260,8 @@ def silent(call: Call, event: TimeUp) -> Step:
 
 
 def stayed(call: Call, event: TimeUp) -> Step:
-    """Told, free to leave, still here: implied consent."""
-    return decide(call, Outcome.IMPLIED, event.at, SILENCE)
+    """Told, free to leave, still here: implied consent, or the duty that was told of."""
+    return decide(call, Outcome.DUTY if call.agreed.duty else Outcome.IMPLIED, event.at, SILENCE)
 
 
 def is_yes(plan: Plan, event: DigitPressed | SpeechHeard) -> bool:
@@ -314,7 +314,7 @@ def last_words(call: Call) -> Prompt | None:
     plan = call.agreed
     if call.outcome is Outcome.GRANTED:
         return plan.thanks
-    if call.outcome is Outcome.REFUSED and plan.on_refusal is OnRefusal.ALTERNATIVES:
+    if call.outcome is Outcome.REFUSED and (plan.duty or plan.on_refusal is OnRefusal.ALTERNATIVES):
         return plan.alternatives
     if call.outcome in {Outcome.REFUSED, Outcome.NO_INPUT, Outcome.INVALID, Outcome.UNCLEAR, Outcome.CUT}:
         return plan.unrecorded
@@ -339,7 +339,7 @@ def depart(call: Call, at: float) -> Step:
     plan = call.agreed
     outcome = call.outcome or Outcome.FAULT
     call, cancelled = stop_timers(call)
-    if outcome is Outcome.REFUSED and plan.on_refusal is OnRefusal.ALTERNATIVES:
+    if outcome is Outcome.REFUSED and (plan.duty or plan.on_refusal is OnRefusal.ALTERNATIVES):
         return call.with_(state=State.ENDED), (*cancelled, End(outcome=outcome))
     call = call.with_(state=State.TALKING)
     if call.allowed_by and not call.holds:

@@ -33,6 +33,7 @@ from callguard.consent.call import Call, Capture, State, start_timer, stop_timer
 from callguard.consent.events import (
     CaptureConfirmed,
     CaptureState,
+    DigitPressed,
     EntryDurable,
     Event,
     Failed,
@@ -294,6 +295,13 @@ def withdrawal(call: Call, event: WithdrawalAsked) -> Step:
     return withdraw(call, event.by.value, event.at, shred=event.shred)
 
 
+def pressed(call: Call, event: DigitPressed) -> Step:
+    """The caller presses the key that was said to stop the recording."""
+    if event.party is not Party.CALLER or event.digit not in call.agreed.withdraw_keys or not call.consented:
+        return call, ()
+    return withdraw(call, CALLER, event.at, shred=call.agreed.shred_withdrawn)
+
+
 def withdraw(call: Call, who: str, at: float, *, shred: bool) -> Step:
     """A no by ``who``: the caller's and the agent's end the capture, a joined party's holds it."""
     call = forget_yes(call, who)
@@ -383,6 +391,7 @@ def hung_up(call: Call, event: HungUp) -> Step:  # noqa: ARG001 - every rule tak
 
 TABLE: dict[type[Event], Callable[[Call, Any], Step]] = {
     CaptureConfirmed: confirmed,
+    DigitPressed: pressed,
     PauseAsked: pause,
     ResumeAsked: unpause,
     PartyJoined: joined,

@@ -45,6 +45,7 @@ class Outcome(StrEnum):
     HUNG_UP = "hung-up"  #: left during the dialogue
     EXEMPT = "exempt"  #: emergency or configured number: never asked, never recorded
     NOT_SAMPLED = "not-sampled"  #: told, but this call is not among the sampled ones
+    NOT_ALLOWED = "not-allowed"  #: the law of the call forbids what the site is set up to do
     SWITCHED_OFF = "switched-off"  #: recording is stopped on the whole PBX
     FAULT = "system-fault"  #: something of ours or of the PBX failed
 
@@ -115,6 +116,8 @@ class Plan:
     alternatives: Prompt | None = None  #: the other ways, for ``OnRefusal.ALTERNATIVES``
     yes_keys: frozenset[str] = frozenset({"1"})
     no_keys: frozenset[str] = frozenset({"2"})
+    withdraw_keys: frozenset[str] = frozenset()  #: the caller was told that these stop the recording later
+    shred_withdrawn: bool = False  #: a withdrawal destroys what was captured before it
     attempts: int = 2  #: how often the question is put, at least once
     answer_seconds: float = 6.0  #: silence allowed after the question
     leave_seconds: float = 1.5  #: for IMPLIED: time to hang up or object after the announcement
@@ -126,7 +129,7 @@ class Plan:
     capture: bool = True  #: False: the dialogue runs but nothing is captured (see ``uncaptured``)
     uncaptured: Outcome = Outcome.NOT_SAMPLED  #: the outcome when ``capture`` is False
     prior: bool = False  #: a prior consent is on the register
-    duty: bool = False  #: recording is a duty: told, not asked
+    duty: bool = False  #: recording is a duty: told, not asked; who refuses is never served unrecorded
     exempt: bool = False  #: bypass: no dialogue, no capture
 
 

@@ -2,6 +2,18 @@
 
 from callguard.controller.conductor import Conductor
 from callguard.controller.planning import Planner, Request, needed
-from callguard.controller.service import service, spool_of
+from callguard.controller.rulebook import Rulebook, planner_of, table_of
+from callguard.controller.service import Service, service, spool_of
 
-__all__ = ["Conductor", "Planner", "Request", "needed", "service", "spool_of"]
+__all__ = [
+    "Conductor",
+    "Planner",
+    "Request",
+    "Rulebook",
+    "Service",
+    "needed",
+    "planner_of",
+    "service",
+    "spool_of",
+    "table_of",
+]

@@ -117,6 +117,10 @@ class Conductor:
             log.error("a task of the controller failed", task=task.get_name(), exc_info=error)
             self.note(Fault(where=task.get_name(), detail=repr(error)[:500]))
 
+    def take_over(self, config: Config, planner: Planner) -> None:
+        """From the next call on, these rules."""
+        self.config, self.planner = config, planner
+
     # ------------------------------------------------------------------ what conversations need
 
     @property
@@ -201,7 +205,7 @@ class Conductor:
 
     def _plan(self, request: Request, conversation: Conversation) -> Plan:
         try:
-            planned = self.planner.plan(request, switched_off=self._off)
+            planned = self.planner.plan(request, conversation.call.id, switched_off=self._off)
         except CallguardError as error:
             self.alert("no plan for this call", str(error), conversation.call.id)
             return self.planner.unplanned(request.queue)
@@ -268,13 +272,7 @@ class Conductor:
         queue, call, now = event.get("Queue", ""), Call(id=str(uuid.uuid4())), time.monotonic()
         if queue not in self.config.queues:
             return
-        plan = Plan(
-            form=self.planner.unplanned(queue).form,
-            basis=self.planner.unplanned(queue).basis,
-            recorded_queue=self.config.recorded_queue(queue),
-            unrecorded_queue=self.config.unrecorded_queue(queue),
-            exempt=True,
-        )
+        plan = self.planner.unplanned(queue, exempt=True)
         caller = event.get("CallerIDNum", "")[:128]
         self.note(Arrived(channel=event.get("Uniqueid", ""), caller=caller, called="", queue=queue), call.id)
         _, actions = advance(call, ev.CallArrived(at=now, plan=plan))

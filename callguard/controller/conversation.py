@@ -130,7 +130,7 @@ class Conversation:
 
     def digit(self, digit: str) -> None:
         """The caller pressed a key. Digits are answers or nothing; they are never logged."""
-        if self.call.state is not State.TALKING:
+        if self.call.state is not State.TALKING or digit in self.call.agreed.withdraw_keys:
             self.feed(ev.DigitPressed(at=time.monotonic(), party=Party.CALLER, digit=digit))
 
     def hung_up(self) -> None:
@@ -222,7 +222,7 @@ class Conversation:
             case do.End():
                 await self._end(action)
             case do.StopCapture():
-                await self._stop_capture()
+                await self._stop_capture(shred=action.shred)
             case do.PauseCapture() | do.ResumeCapture():
                 silent = isinstance(action, do.PauseCapture)
                 await self.house.ami.mute_mixmonitor(self.channel.id, self.recorder, "both", silent)
@@ -293,6 +293,9 @@ class Conversation:
             channel=self.channel.id,
         )
         self.note(Routed(queue=action.queue, outcome=action.outcome))
+        if verdict.way == "capture" and self.call.agreed.withdraw_keys:
+            # The caller was told of a key that stops the recording, so it has to be heard from now on.
+            await self._live().subscribe(f"channel:{self.channel.id}")
         await self._hand_over(verdict)
 
     async def _end(self, action: do.End) -> None:
@@ -312,10 +315,13 @@ class Conversation:
         await ari.go_on(self.channel.id)
         self.log.info("handed on", outcome=verdict.outcome.value, queue=verdict.queue, way=verdict.way)
 
-    async def _stop_capture(self) -> None:
+    async def _stop_capture(self, *, shred: bool) -> None:
         self.captured = self.house.spool.seconds(self.call.id)
         if self.recorder:
+            # Asterisk closes the files before it answers (22.10.1), so what is removed stays away.
             await self.house.ami.stop_mixmonitor(self.channel.id, self.recorder)
+        if shred:
+            self.house.spool.remove(self.call.id)
 
     def note(self, body: AnyBody) -> None:
         """Write a fact of the shell into the ledger; nobody waits for it."""

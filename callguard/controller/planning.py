@@ -1,28 +1,49 @@
 """Who calls, whom, and for which queue -> the plan of the call. Here the law meets the site's own choices.
 
 The plan is made in memory while the caller waits, so nothing here touches a disk: the table of
-jurisdictions and the library of prompts were loaded before.
+jurisdictions, the register of consents and the library of prompts were loaded before. Plans for the
+same queue and the same places are the same, so they are made once; only what depends on the very call
+(sampling, a prior consent) is added each time.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
 
 from callguard.config import Config
 from callguard.consent.words import Basis, Form, OnRefusal, Outcome, Plan, Prompt
-from callguard.law import Flag, PartyFacts, Ruling, Table, rule_for
+from callguard.controller.terms import agents_agreed, agents_at, other_ways, terms_of
+from callguard.law import (
+    Admission,
+    Flag,
+    PartyFacts,
+    Refusal,
+    Ruling,
+    Say,
+    Table,
+    admit,
+    announce_in,
+    locate,
+    rule_for,
+    sampled,
+)
 from callguard.prompts.build import Needed
 from callguard.prompts.facts import Duration, Facts
 from callguard.prompts.library import Library, in_turn
 
-#: Flags of the law that change what is said. ``needed`` builds a prompt for every mixture of them.
-SPOKEN = (Flag.STATE_RETENTION, Flag.EQUAL_SERVICE)
-EQUAL = frozenset({Flag.EQUAL_SERVICE, Flag.NO_PENALTY})
+#: How many plans are kept. A site sees a few dozen places; a flood of odd numbers must not fill memory.
+KEPT_PLANS = 2000
 
-#: From the mildest to the strictest.
-FORMS = tuple(Form)
+
+class PriorConsents(Protocol):
+    """Consents that were given before the call."""
+
+    def prior(self, number: str, purposes: tuple[str, ...], now: datetime) -> object | None:
+        """The consent that covers these purposes now, if there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,95 +62,150 @@ class Planned:
 
     plan: Plan
     ruling: Ruling
+    admission: Admission
     concern: str = ""  #: why nothing may be captured although nobody refused
 
 
 class Planner:
     """Makes plans. Replaced as a whole when configuration, table or prompts change."""
 
-    def __init__(self, config: Config, table: Table, library: Library) -> None:
+    def __init__(
+        self, config: Config, table: Table, library: Library, register: PriorConsents | None = None
+    ) -> None:
         self.config = config
         self.table = table
         self.library = library
+        self._register = register
+        self._terms = {queue: terms_of(config, queue) for queue in config.queues}
+        self._kept: dict[tuple[object, ...], Planned] = {}
 
-    def plan(self, request: Request, *, switched_off: bool = False) -> Planned:
-        """The plan for a call.
+    def plan(self, request: Request, call: str, *, switched_off: bool = False) -> Planned:
+        """The plan for a call; ``call`` is its id, by which sampling is decided.
 
         Raises:
             PromptError: a prompt that the plan needs was not built or is damaged: nothing may be captured.
         """
-        config, queue = self.config, self.config.queues[request.queue]
-        ruling = rule_for(self.table, self._parties(request), region=config.site.country)
-        form = max(Form(ruling.form.value), Form(queue.minimum_form), key=FORMS.index)
-        silent = Plan(
-            form=form,
-            basis=basis_of(ruling),
-            recorded_queue=config.recorded_queue(request.queue),
-            unrecorded_queue=config.unrecorded_queue(request.queue),
-            on_refusal=OnRefusal(queue.on_refusal),
-            capture=False,
-            uncaptured=Outcome.SWITCHED_OFF,
-        )
+        planned = self._for_places(request)
         if switched_off:
-            return Planned(plan=silent, ruling=ruling)
-        if ruling.conflict is not None:
-            plan = replace(silent, uncaptured=Outcome.FAULT)
-            return Planned(plan=plan, ruling=ruling, concern=str(ruling.conflict))
-        return Planned(plan=self._speaking(silent, request.queue, ruling), ruling=ruling)
+            return replace(planned, plan=silent(planned.plan, Outcome.SWITCHED_OFF))
+        if not planned.plan.capture:
+            return planned
+        plan = planned.plan
+        queue = self.config.queues[request.queue]
+        if not sampled(call, queue.sample_percent):
+            return replace(planned, plan=replace(plan, capture=False, uncaptured=Outcome.NOT_SAMPLED))
+        if self._register is not None and request.caller:
+            purposes = planned.admission.purposes
+            if self._register.prior(request.caller, purposes, datetime.now(UTC)) is not None:
+                return replace(planned, plan=replace(plan, prior=True))
+        return planned
 
-    def unplanned(self, queue: str) -> Plan:
-        """A plan that says nothing and captures nothing, for calls that cannot be planned."""
-        basis = Basis(jurisdictions=(), rule="", table=self.table.identity)
+    def for_parties(self, queue: str, parties: Sequence[PartyFacts]) -> Planned:
+        """The plan for these parties, whoever they are.
+
+        Raises:
+            PromptError: see ``plan``.
+        """
+        ruling = rule_for(self.table, parties, region=self.config.site.country)
+        return self.admitted(queue, ruling, admit(self.table, ruling, self._terms[queue]))
+
+    def admitted(self, queue: str, ruling: Ruling, admission: Admission) -> Planned:
+        """The plan for a call that the law admits on these terms.
+
+        Raises:
+            PromptError: see ``plan``.
+        """
+        config = self.config
+        plan = Plan(
+            form=Form(admission.form.value),
+            basis=basis_of(ruling),
+            recorded_queue=config.recorded_queue(queue),
+            unrecorded_queue=config.unrecorded_queue(queue),
+            on_refusal=OnRefusal(admission.refusal.value),
+            duty=admission.duty,
+            capture=False,
+            uncaptured=Outcome.NOT_ALLOWED,
+        )
+        forbidden = [
+            f"{objection.what}; {objection.fix}" for objection in admission.objections if objection.forbids
+        ]
+        spoken = announce_in(ruling, config.languages(queue))
+        if spoken.missing:
+            forbidden.append(
+                f"the announcement has to be in {', '.join(spoken.missing)}; add it to the queue's languages"
+            )
+        if admission.demands.agent_consent and not agents_agreed(config, queue):
+            forbidden.append(
+                "agents there have to agree to being recorded; collect their consent and name the place in "
+                "site.agent_consents"
+            )
+        if not admission.capture or forbidden:
+            return Planned(plan=plan, ruling=ruling, admission=admission, concern=". ".join(forbidden))
+        facts = facts_for(config, queue, admission)
+        plan = self._speaking(plan, facts, spoken.languages)
+        return Planned(plan=plan, ruling=ruling, admission=admission)
+
+    def unplanned(self, queue: str, *, exempt: bool = False) -> Plan:
+        """A plan that says nothing and captures nothing, for calls that cannot or need not be planned."""
         return Plan(
             form=Form.EXPLICIT,
-            basis=basis,
+            basis=Basis(jurisdictions=(), rule="", table=self.table.identity),
             recorded_queue=self.config.recorded_queue(queue),
             unrecorded_queue=self.config.unrecorded_queue(queue),
             capture=False,
             uncaptured=Outcome.FAULT,
+            exempt=exempt,
         )
 
-    def _parties(self, request: Request) -> list[PartyFacts]:
+    def parties(self, request: Request) -> list[PartyFacts]:
+        """Everybody on the call, and where it is recorded."""
         site = self.config.site
-        agents = self.config.queues[request.queue].agents or site.agents or site.recorder
         return [
             PartyFacts(role="caller", number=request.caller, record=request.customer),
             # Our own number is evidence of where we are; one that says nothing leaves our site.
             PartyFacts(role="called", number=request.called or None, site=site.recorder),
-            PartyFacts(role="agent", site=agents),
+            PartyFacts(role="agent", site=agents_at(self.config, request.queue)),
             PartyFacts(role="recorder", site=site.recorder),
         ]
 
-    def _languages(self, queue: str, ruling: Ruling) -> tuple[str, ...]:
-        """The languages to speak, in order: the queue's first, and whatever the law puts before it."""
-        usual = self.config.languages(queue)[:1]
-        if Flag.FRENCH_FIRST in ruling.flags:
-            return tuple(dict.fromkeys(("fr", *usual)))
-        return usual
+    def _for_places(self, request: Request) -> Planned:
+        region = self.config.site.country
+        caller, called = locate(request.caller, region), locate(request.called, region)
+        key = (request.queue, caller, called, request.customer)
+        planned = self._kept.get(key)
+        if planned is None:
+            planned = self.for_parties(request.queue, self.parties(request))
+            if len(self._kept) < KEPT_PLANS:
+                self._kept[key] = planned
+        return planned
 
-    def _speaking(self, silent: Plan, queue: str, ruling: Ruling) -> Plan:
+    def _speaking(self, plan: Plan, facts: Facts, languages: tuple[str, ...]) -> Plan:
         """The plan with everything that is said and asked on such a call."""
-        form, dialogue = silent.form, self.config.dialogue
-        facts = facts_for(self.config, queue, ruling.flags)
-        languages = self._languages(queue, ruling)
+        form, dialogue = plan.form, self.config.dialogue
 
         def say(*names: str) -> Prompt:
             return in_turn([self.library.prompt(name, lang, facts) for lang in languages for name in names])
 
-        asks = form in {Form.EXPLICIT, Form.OPT_OUT}
+        asks = form in {Form.EXPLICIT, Form.OPT_OUT} and not plan.duty
         question = "question-opt-out" if form is Form.OPT_OUT else "question"
-        announcement = ("announcement", "leave") if form is Form.IMPLIED else ("announcement",)
+        # Who must be recorded can only leave, and only where there is another way to go to.
+        leaves = bool(facts.alternatives) if plan.duty else form is Form.IMPLIED
+        announcement = ("announcement", "leave") if leaves else ("announcement",)
+        stops = frozenset({facts.objection_key, facts.withdraw_key} - {""})
+        no_keys = frozenset({dialogue.no_key}) | stops
         return replace(
-            silent,
+            plan,
             capture=True,
-            announcement=None if form is Form.NONE else say(*announcement),
+            announcement=None if form is Form.NONE and not plan.duty else say(*announcement),
             question=say(question) if asks else None,
             invalid=say("invalid") if asks else None,
-            thanks=say("thanks") if asks and dialogue.thank else None,
-            unrecorded=say("unrecorded") if dialogue.say_unrecorded else None,
+            thanks=say("thanks") if asks and (dialogue.thank or facts.withdraw_key) else None,
+            unrecorded=say("unrecorded") if dialogue.say_unrecorded and not plan.duty else None,
             alternatives=say("alternatives") if facts.alternatives else None,
             yes_keys=frozenset({dialogue.yes_key}),
-            no_keys=frozenset({dialogue.no_key}),
+            no_keys=frozenset() if plan.duty and not leaves else no_keys,
+            withdraw_keys=stops,
+            shred_withdrawn=Flag.STOP_ON_OBJECTION.value in plan.basis.flags,
             attempts=dialogue.attempts,
             answer_seconds=dialogue.answer_seconds,
             leave_seconds=dialogue.leave_seconds,
@@ -137,6 +213,11 @@ class Planner:
             confirm_seconds=dialogue.confirm_seconds,
             keys_cut_question=dialogue.keys_cut_question,
         )
+
+
+def silent(plan: Plan, outcome: Outcome) -> Plan:
+    """The same call, about which nothing is said and of which nothing is captured."""
+    return replace(plan, capture=False, uncaptured=outcome)
 
 
 def basis_of(ruling: Ruling) -> Basis:
@@ -150,45 +231,91 @@ def basis_of(ruling: Ruling) -> Basis:
     )
 
 
-def facts_for(config: Config, queue: str, flags: frozenset[Flag]) -> Facts:
-    """What has to be said on a call to this queue under a law with these flags."""
-    settings, dialogue = config.queues[queue], config.dialogue
-    elsewhere = settings.on_refusal == "alternatives"
+def facts_for(config: Config, queue: str, admission: Admission) -> Facts:
+    """What has to be said on a call to this queue that was admitted on these terms."""
+    settings, dialogue, say = config.queues[queue], config.dialogue, admission.demands.say
+    asks = admission.form.value in {Form.EXPLICIT, Form.OPT_OUT} and not admission.duty
+    objects = Say.OBJECTION in say and not admission.duty and not asks
+    withdraws = say & {Say.OBJECTION, Say.WITHDRAWAL} and asks
     return Facts(
         controller=config.site.name,
-        purposes=settings.purposes,
-        retention=Duration.of_days(settings.retention_days) if Flag.STATE_RETENTION in flags else None,
-        equal_service=bool(flags & EQUAL) and not elsewhere,
+        purposes=admission.purposes or settings.purposes,
+        retention=(
+            Duration.of_days(admission.retention_days)
+            if Say.RETENTION in say and admission.retention_days
+            else None
+        ),
+        duty=admission.duty,
+        equal_service=Say.EQUAL_SERVICE in say and not admission.duty,
+        website=(config.law.website or "") if Say.WEBSITE in say else "",
         yes_key=dialogue.yes_key,
         no_key=dialogue.no_key,
-        alternatives=(settings.alternatives or "") if elsewhere else "",
+        objection_key=dialogue.withdraw_key if objects else "",
+        withdraw_key=dialogue.withdraw_key if withdraws else "",
+        alternatives=(
+            other_ways(config, queue, duty=admission.duty)
+            if admission.refusal is Refusal.ALTERNATIVES
+            else ""
+        ),
     )
 
 
-def needed(config: Config) -> Iterable[Needed]:
+def needed(config: Config, table: Table) -> Iterable[Needed]:
     """Every prompt that some call to some queue can need, for `callguard prompts build`."""
-    mixtures = [
-        frozenset(chosen)
-        for count in range(len(SPOKEN) + 1)
-        for chosen in itertools.combinations(SPOKEN, count)
-    ]
     for queue in config.queues:
-        # French may have to come first wherever a caller can ring from.
-        for language in dict.fromkeys((config.languages(queue)[0], "fr")):
-            for flags in mixtures:
-                facts = facts_for(config, queue, flags)
-                for name in NAMES:
-                    if name != "alternatives" or facts.alternatives:
-                        yield Needed(name=name, language=language, facts=facts)
+        for language in config.languages(queue):
+            for name, facts in _variants(config, table, queue):
+                yield Needed(name=name, language=language, facts=facts)
 
 
-NAMES = (
-    "announcement",
-    "leave",
-    "question",
-    "question-opt-out",
-    "invalid",
-    "thanks",
-    "unrecorded",
-    "alternatives",
-)
+def _variants(config: Config, table: Table, queue: str) -> Iterator[tuple[str, Facts]]:
+    """Each prompt with each mixture of facts that a law can make of this queue's terms."""
+    settings, dialogue = config.queues[queue], config.dialogue
+    usual = Facts(
+        controller=config.site.name,
+        purposes=settings.purposes,
+        yes_key=dialogue.yes_key,
+        no_key=dialogue.no_key,
+    )
+    for purposes, retention, duty, website, objection in itertools.product(
+        _subsets(settings.purposes),
+        (None, *_retentions(table, settings.retention_days)),
+        {False, settings.duty is not None},
+        {"", config.law.website or ""},
+        ("", dialogue.withdraw_key),
+    ):
+        yield (
+            "announcement",
+            replace(
+                usual,
+                purposes=purposes,
+                retention=retention,
+                duty=duty,
+                website=website,
+                objection_key=objection,
+            ),
+        )
+    elsewhere = {other_ways(config, queue, duty=duty) for duty in (False, settings.duty is not None)}
+    for equal, alternatives in itertools.product((False, True), {"", *elsewhere}):
+        for name in ("leave", "question", "question-opt-out"):
+            yield name, replace(usual, equal_service=equal, alternatives=alternatives)
+    for key in ("", dialogue.withdraw_key):
+        yield "thanks", replace(usual, withdraw_key=key)
+    for name in ("invalid", "unrecorded"):
+        yield name, usual
+    for alternatives in elsewhere - {""}:
+        yield "alternatives", replace(usual, alternatives=alternatives)
+
+
+def _subsets(purposes: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """What the law can leave of a queue's purposes, in their order."""
+    for count in range(len(purposes), 0, -1):
+        yield from itertools.combinations(purposes, count)
+
+
+def _retentions(table: Table, wanted: int) -> set[Duration]:
+    """What the laws can make of the time that a queue wants to keep recordings."""
+    lows = {entry.retention.min_days or 0 for entry in table.jurisdictions.values()}
+    highs = {entry.retention.max_days or wanted for entry in table.jurisdictions.values()}
+    days = {max(min(wanted, high), low) for low, high in itertools.product(lows, highs) if low <= high}
+    return {Duration.of_days(each) for each in days | {wanted}}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -13,12 +16,12 @@ from callguard import __version__
 from callguard.config import Config
 from callguard.controller.conductor import Conductor
 from callguard.controller.door import Door
-from callguard.controller.planning import Planner
+from callguard.controller.rulebook import Rulebook
 from callguard.controller.switch import Switch
-from callguard.law import load_table, warm_up
+from callguard.errors import CallguardError
+from callguard.law import warm_up
 from callguard.ledger import Entry, Kind, open_ledger
-from callguard.ledger.bodies import Changed, Controller
-from callguard.prompts.library import Library
+from callguard.ledger.bodies import Controller, Fault
 from callguard.recording import Spool
 
 log = structlog.get_logger(__name__)
@@ -33,31 +36,65 @@ def spool_of(config: Config) -> Spool:
     )
 
 
+@dataclass(slots=True)
+class Service:
+    """A running callguard."""
+
+    path: Path
+    rulebook: Rulebook
+    conductor: Conductor
+
+    async def reload(self) -> bool:
+        """Read configuration, table and prompts anew; returns whether they were taken over.
+
+        What is broken is refused with all its mistakes in the log, and the old rules stay in force.
+        Calls that are under way keep their plans.
+        """
+        try:
+            fresh = await asyncio.to_thread(Rulebook.read, self.path)
+        except CallguardError as error:
+            log.error("not reloaded, the old rules stay", why=str(error))  # noqa: TRY400 - the text says it all
+            self.conductor.note(Fault(where="reload", detail=str(error)[:500]))
+            return False
+        for entry in fresh.entries(self.rulebook):
+            self.conductor.note(entry)
+        for section in ("asterisk", "ledger", "control", "spool"):
+            if getattr(fresh.config, section) != getattr(self.rulebook.config, section):
+                log.warning("this section changes only with a restart", section=section)
+        self.rulebook = fresh
+        self.conductor.take_over(fresh.config, fresh.planner)
+        log.info("reloaded", table=fresh.planner.table.identity, queues=list(fresh.config.queues))
+        return True
+
+
 @contextlib.asynccontextmanager
-async def service(config: Config) -> AsyncIterator[Conductor]:
+async def service(path: Path) -> AsyncIterator[Service]:
     """Run callguard for as long as the context lasts.
 
     Raises:
         CallguardError: something is not as it must be before the first call is taken; see its text.
     """
+    rulebook = Rulebook.read(path)
+    config = rulebook.config
     spool = spool_of(config)
     spool.prepare()
-    library = Library.open(config.prompts.directory)
-    table = load_table()
     await asyncio.to_thread(warm_up)
+    # What was loaded until here stays for good: the collector need not look at it during calls.
+    gc.freeze()
     ledger = await open_ledger(config.ledger.url)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(ledger.close)
         host = socket.gethostname()
-        started = Controller(kind=Kind.CONTROLLER_STARTED, version=__version__, host=host)
-        await ledger.append(Entry.now(started))
-        version, sha256 = table.version, table.sha256
-        await ledger.append(Entry.now(Changed(kind=Kind.TABLE_CHANGED, version=version, sha256=sha256)))
+        await ledger.append(
+            Entry.now(Controller(kind=Kind.CONTROLLER_STARTED, version=__version__, host=host))
+        )
+        for entry in rulebook.entries():
+            await ledger.append(Entry.now(entry))
         stopped = Controller(kind=Kind.CONTROLLER_STOPPED, version=__version__, host=host)
         stack.callback(lambda: ledger.append(Entry.now(stopped)))
         conductor = Conductor(
             config=config,
-            planner=Planner(config, table, library),
+            planner=rulebook.planner,
             ledger=ledger,
             spool=spool,
             switch=Switch(config.control.state),
@@ -67,5 +104,6 @@ async def service(config: Config) -> AsyncIterator[Conductor]:
         await door.open()
         stack.push_async_callback(door.close)
         await conductor.start()
-        log.info("callguard runs", version=__version__, queues=list(config.queues), table=table.identity)
-        yield conductor
+        table = rulebook.planner.table.identity
+        log.info("callguard runs", version=__version__, queues=list(config.queues), table=table)
+        yield Service(path, rulebook, conductor)

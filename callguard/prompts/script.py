@@ -19,6 +19,7 @@ class Script(Library):
         super().__init__(Path("/"), (), {})
         self._texts = texts
         self._said: dict[str, str] = {}
+        self._parts: dict[str, tuple[str, str, str]] = {}
 
     @property
     def languages(self) -> frozenset[str]:
@@ -31,6 +32,7 @@ class Script(Library):
         digest = sha256(text.encode()).hexdigest()
         medium = f"words:{digest[:32]}"
         self._said[medium] = text
+        self._parts[medium] = (name, self._texts.resolve(language), text)
         return Prompt(
             name=name,
             language=self._texts.resolve(language),
@@ -42,3 +44,7 @@ class Script(Library):
     def words(self, medium: str) -> str:
         """The words of a prompt that was asked for."""
         return self._said.get(medium, "")
+
+    def parts(self, prompt: Prompt) -> list[tuple[str, str, str]]:
+        """Name, language and words of each part of a prompt that was asked for, in the order spoken."""
+        return [self._parts[medium] for medium in prompt.media]

@@ -237,5 +237,5 @@ async def misbehaving(mischief):
 async def back_in_service(house):
     """Callguard finds ARI again by itself."""
     async with asyncio.timeout(40):
-        while not (await house.site.health())["ari"]:  # noqa: ASYNC110 - the process has no other sign
+        while not (await house.site.health())["ari"]:
             await asyncio.sleep(0.1)

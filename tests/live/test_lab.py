@@ -248,6 +248,6 @@ async def test_no_asterisk_outlives_a_killed_python() -> None:
     python.send_signal(signal.SIGKILL)
     await python.wait()
     async with asyncio.timeout(5):
-        while running(pids):  # noqa: ASYNC110 - nobody tells of the end of a grandchild
+        while running(pids):
             await asyncio.sleep(0.02)
     shutil.rmtree(directory)

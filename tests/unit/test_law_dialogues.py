@@ -18,7 +18,7 @@ from rules import proves
 TABLE = load_table()
 CODES = sorted(TABLE.jurisdictions)
 CONFIG = loads("""
-site: {name: Acme, country: US, jurisdiction: US-NY}
+site: {name: Acme, country: US, jurisdiction: US-NY, agent_consents: [US-NY]}
 asterisk: {ari: {password: a}, ami: {password: b}}
 dialogue: {languages: [en, fr, es, de]}
 queues:
@@ -197,7 +197,9 @@ def test_the_announcement_says_who_records_what_for_and_what_else_the_law_wants(
         assert "Acme" in prompt["text"]
         assert WORDS[prompt["language"]] in prompt["text"]
         if Flag.STATE_RETENTION in ruling.flags:
-            assert "30" in prompt["text"]
+            # The queue's thirty days, or what the law makes of them.
+            kept = admit(TABLE, ruling, terms_of(CONFIG, "sales")).retention_days
+            assert str(kept) in prompt["text"]
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -21,7 +21,7 @@ from callguard.cli.sitting import steps_of
 from callguard.errors import ConfigError
 
 CONFIG = """
-site: {{name: Acme Trading, country: US, jurisdiction: US-CA}}
+site: {{name: Acme Trading, country: US, jurisdiction: US-CA, agent_consents: [US-CA]}}
 asterisk: {{ari: {{password: x}}, ami: {{password: y}}}}
 queues:
   sales: {{purposes: [quality], minimum_form: explicit}}

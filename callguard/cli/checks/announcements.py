@@ -11,7 +11,7 @@ from callguard.cli.checks.finding import Finding, advice, fault, ok
 from callguard.cli.checks.probe import Probe
 from callguard.cli.checks.visit import PATIENCE, Visit
 from callguard.config import Config
-from callguard.controller.planning import needed
+from callguard.controller import needed, table_of
 from callguard.errors import PromptError
 from callguard.prompts.library import Library
 from callguard.prompts.manifest import Entry
@@ -42,7 +42,7 @@ def check_files(config: Config) -> list[Finding]:
         return [fault("announcements", str(error), where, _BUILD)]
     findings = [fault("announcements", f.what, f.where, f.remedy) for f in library.check()]
     missing: dict[str, None] = {}
-    for want in needed(config):
+    for want in needed(config, table_of(config)):
         try:
             library.prompt(want.name, want.language, want.facts)
         except PromptError as error:
