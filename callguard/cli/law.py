@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from callguard import law
+from callguard.cli.covering import coverage_command
 from callguard.cli.explaining import explanation, parties_of
 from callguard.cli.options import config_option, json_option
 from callguard.config import Config, load
@@ -39,6 +40,9 @@ def table_options(command: Command) -> Command:
 @click.group("law")
 def law_group() -> None:
     """Jurisdictions: show them, check them, and explain what they do to a call."""
+
+
+law_group.add_command(coverage_command)
 
 
 @law_group.command()
