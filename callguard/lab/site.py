@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -139,6 +140,27 @@ class Site:
         self._mark = self.log.stat().st_size
 
     _mark = 0
+
+    async def reload(self, *, taken_over: bool = True) -> str:
+        """Have callguard read its rules anew; returns what it said about it.
+
+        Raises:
+            LabError: it did not do as expected.
+        """
+        mark = self.log.stat().st_size
+        os.kill(self.pid, signal.SIGHUP)
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                while not (said := re.search(r" (not )?reloaded", self._said_since(mark))):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise LabError("callguard did not answer to the reload") from error
+        if bool(said[1]) is taken_over:
+            raise LabError(f"the reload went otherwise: {self._said_since(mark)}")
+        return self._said_since(mark)
+
+    def _said_since(self, mark: int) -> str:
+        return self.log.read_bytes()[mark:].decode(errors="replace")
 
     @property
     def pid(self) -> int:

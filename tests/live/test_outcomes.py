@@ -134,3 +134,52 @@ async def test_no_key_ever_stands_in_the_log_and_only_answers_in_the_ledger(hous
         lines = [line for line in log.splitlines() if call in line]
         assert lines
         assert not [line for line in lines if "digit" in line.lower() or "dtmf" in line.lower()]
+
+
+async def test_a_caller_who_was_told_of_a_key_stops_the_recording_with_it_and_it_is_destroyed(house):
+    """Illinois wants objections honoured during the call, and what was captured discarded."""
+    caller = "+13125550142"
+    phone = await house.lab.world.call("102", caller_id=caller)
+    await phone.answered()
+    await phone.speak(AFTER_HZ)
+    await house.lab.world.agent("sales-agent").next_call(30, number=caller)
+    call = house.site.call_of(caller)
+    await house.site.until_entry("capture.started", call)
+    assert len(list(house.site.spool.glob(f"{call}*"))) == 2
+    await phone.press("*")
+    stopped = await house.site.until_entry("capture.stopped", call)
+    assert (stopped["body"]["reason"], stopped["body"]["shred"]) == ("withdrawn", True)
+    assert not list(house.site.spool.glob(f"{call}*"))
+    outcomes = [each["body"]["outcome"] for each in house.site.entries(call) if each["kind"] == "consent"]
+    assert outcomes[-1] == "withdrawn"
+    assert phone.is_up
+
+
+async def test_a_reload_changes_the_next_call_and_no_call_under_way(house):
+    under_way = next(CALLERS)
+    phone = await house.lab.world.call("100", caller_id=under_way)
+    await phone.answered()
+    await house.site.until(under_way, "announcing")
+    text = house.site.config.read_text()
+    try:
+        house.site.config.write_text(text.replace('"minimum_form": "explicit"', '"minimum_form": "notice"'))
+        await house.site.reload()
+        after = next(CALLERS)
+        await house.lab.world.call("100", caller_id=after)
+        await house.lab.world.agent("sales-agent").next_call(20, number=after)
+        consent = await house.site.until_entry("consent", house.site.call_of(after))
+        assert consent["body"]["outcome"] == "notified"
+        await house.site.until(under_way, "asking", "listening")
+        await phone.press("1")
+        await house.lab.world.agent("sales-agent").next_call(20, number=under_way)
+        consent = await house.site.until_entry("consent", house.site.call_of(under_way))
+        assert consent["body"]["outcome"] == "granted"
+        # A broken file changes nothing and says where it is broken.
+        house.site.config.write_text(text.replace('"minimum_form"', '"minimum_from"', 1))
+        assert "did you mean 'minimum_form'" in await house.site.reload(taken_over=False)
+        last = next(CALLERS)
+        await house.lab.world.call("100", caller_id=last)
+        await house.lab.world.agent("sales-agent").next_call(20, number=last)
+    finally:
+        house.site.config.write_text(text)
+        await house.site.reload()
