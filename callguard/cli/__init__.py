@@ -13,6 +13,7 @@ from callguard.errors import CallguardError
 
 #: Command -> module and name within it.
 COMMANDS = {
+    "audit": "callguard.cli.audit:audit",
     "run": "callguard.cli.run:run",
     "calls": "callguard.cli.switchboard:calls",
     "demo": "callguard.cli.demo:demo",
@@ -24,6 +25,7 @@ COMMANDS = {
     "simulate": "callguard.cli.simulate:simulate",
     "stop-all": "callguard.cli.switchboard:stop_all",
     "resume-all": "callguard.cli.switchboard:resume_all",
+    "vault": "callguard.cli.vault:vault",
 }
 
 

@@ -1,0 +1,291 @@
+"""`callguard vault`: list, show, export, verify, rekey and destroy recordings."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from callguard.cli.options import config_option, json_option
+from callguard.config import Config, load
+from callguard.controller.keeping import vault_of
+from callguard.ledger import Entry, Kind, open_ledger
+from callguard.ledger.bodies import Access, AnyBody, Retention
+from callguard.vault import PROFILES, KeyFile, Vault, VaultError, described
+from callguard.vault import export as write_out
+from callguard.vault.export import Format
+from callguard.vault.sound import RATE
+
+who_option = click.option(
+    "--by", default=getpass.getuser, show_default="your user name", help="Who does it, for the ledger."
+)
+
+
+@click.group()
+def vault() -> None:
+    """Look after sealed recordings. RECORDING is a call's UUID, or one recording of it."""
+
+
+@vault.command("new-key")
+@config_option
+def new_key(path: Path) -> None:
+    """Make the site key file that the configuration names. Never replaces one."""
+    file = load(path).vault.key.file
+    if file is None:
+        raise VaultError(f"{path}: vault.key.file is not set; there is no file to make")
+    KeyFile.create(file)
+    click.echo(f"{file}: made. Keep a copy of it elsewhere: without it no recording can be opened.")
+
+
+@vault.command("list")
+@config_option
+@json_option
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The newest so many.")
+def list_recordings(path: Path, limit: int, *, as_json: bool) -> None:
+    """Show which recordings there are."""
+    store = vault_of(load(path))
+    rows = sorted((_row(store, name) for name in store.names()), key=lambda row: row["created"] or "")
+    rows = rows[-limit:]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    table = Table("recording", "created", "seconds", "purpose", "until", "state")
+    for row in rows:
+        state = "on hold" if row["hold"] else row["state"]
+        seconds = f"{row['seconds']:.1f}"
+        table.add_row(
+            row["recording"], row["created"] or "", seconds, row["purpose"], row["until"] or "", state
+        )
+    Console().print(table)
+
+
+@vault.command()
+@click.argument("recording")
+@config_option
+@json_option
+def show(recording: str, path: Path, *, as_json: bool) -> None:
+    """Show what is known of a recording, and everything that was marked in it."""
+    store = vault_of(load(path))
+    shown = [_shown(store, name) for name in store.of_call(recording)]
+    if as_json:
+        click.echo(json.dumps(shown, ensure_ascii=False))
+        return
+    console = Console()
+    for one in shown:
+        console.print(f"[bold]{one['recording']}[/bold]")
+        for name, value in one.items():
+            if name not in {"recording", "marks", "facts"} and value not in {None, ""}:
+                console.print(f"  {name}: {value}", highlight=False)
+        for name, value in one["facts"].items():
+            console.print(f"  {name}: {value}", highlight=False)
+        for mark in one["marks"]:
+            span = f"{mark['start'] / RATE:9.3f} s"
+            if mark["end"] is not None:
+                span += f" to {mark['end'] / RATE:.3f} s"
+            detail = ", ".join(f"{name} {value}" for name, value in mark["detail"].items())
+            console.print(f"  {span}  {mark['kind']}  {detail}", highlight=False)
+
+
+@vault.command()
+@click.argument("recording")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to.")
+@click.option("--format", "form", type=click.Choice(get_args(Format)), default="wav", show_default=True)
+@click.option("--mono", is_flag=True, help="Both parties on one channel.")
+@click.option("--tone", type=click.Choice(sorted(PROFILES)), help="Lay this tone in where it was played.")
+@click.option("--no-head", is_flag=True, help="Without the announcement and the answer before the recording.")
+@click.option("--purpose", required=True, help="What it is needed for, for the ledger.")
+@who_option
+@config_option
+@json_option
+def export(
+    recording: str,
+    output: Path | None,
+    form: Format,
+    tone: str | None,
+    purpose: str,
+    by: str,
+    path: Path,
+    *,
+    mono: bool,
+    no_head: bool,
+    as_json: bool,
+) -> None:
+    """Take a recording out of the vault, in the clear. The ledger notes who, why, and the hash."""
+    config = load(path)
+    store = vault_of(config)
+    names = store.of_call(recording)
+    target = output or Path(f"{recording}.{form}")
+    readings = [store.open(name) for name in names]
+    profile = PROFILES[tone] if tone else None
+    done = write_out(readings, target, form=form, mono=mono, tone=profile, head=not no_head)
+    entry = Access(
+        kind=Kind.EXPORT,
+        who=by,
+        role="command line",
+        purpose=purpose,
+        what="download",
+        recording=recording,
+        sha256=done.sha256,
+    )
+    try:
+        _write_down(config, recording, [entry])
+    except BaseException:
+        target.unlink()  # nothing leaves the vault that the ledger does not know of
+        raise
+    if as_json:
+        click.echo(json.dumps({"file": str(target), "seconds": done.seconds, "sha256": done.sha256}))
+    else:
+        click.echo(f"{target}: {done.seconds:.1f} s, SHA-256 {done.sha256}")
+
+
+@vault.command()
+@click.argument("recordings", nargs=-1)
+@config_option
+@json_option
+def verify(recordings: tuple[str, ...], path: Path, *, as_json: bool) -> None:
+    """Check every tag, order, length and hash of RECORDINGS, or of all. Exit status 1 if wrong."""
+    store = vault_of(load(path))
+    results = []
+    for name in _progress(_named(store, recordings), "verifying", quiet=as_json):
+        try:
+            verdict = store.open(name).verify()
+            wrong = [str(finding) for finding in verdict.findings]
+            missing = verdict.missing if verdict.complete else f"not finished: misses {verdict.missing}"
+        except VaultError as error:
+            wrong, missing = [str(error)], ""
+        results.append({"recording": name, "ok": not wrong, "findings": wrong, "missing": missing or None})
+    bad = [result for result in results if not result["ok"]]
+    if as_json:
+        click.echo(json.dumps({"ok": not bad, "recordings": results}))
+    else:
+        for result in results:
+            for finding in result["findings"]:  # type: ignore[attr-defined]
+                click.echo(finding, err=True)
+            if result["missing"]:
+                click.echo(f"{result['recording']}: {result['missing']}")
+        click.echo(f"{len(results)} recordings: {len(results) - len(bad)} are as they were sealed")
+    if bad:
+        sys.exit(1)
+
+
+@vault.command()
+@config_option
+@json_option
+def rekey(path: Path, *, as_json: bool) -> None:
+    """Lock every recording's key away with the keys that are configured now; recordings stay as they are."""
+    store = vault_of(load(path))
+    changed, refused = 0, []
+    for name in _progress(_named(store, ()), "locking keys", quiet=as_json):
+        try:
+            changed += store.rekey(name)
+        except VaultError as error:
+            refused.append(str(error))
+    if as_json:
+        click.echo(json.dumps({"ok": not refused, "changed": changed, "refused": refused}))
+    else:
+        for message in refused:
+            click.echo(message, err=True)
+        click.echo(f"{changed} keys were locked away anew")
+    if refused:
+        sys.exit(1)
+
+
+@vault.command()
+@click.argument("recording")
+@click.option("--reason", required=True, help="Why, for the certificate and the ledger.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@who_option
+@config_option
+@json_option
+def destroy(recording: str, reason: str, by: str, path: Path, *, yes: bool, as_json: bool) -> None:
+    """Destroy a recording for good: its key, and everything that the key opens. Leaves a certificate."""
+    config = load(path)
+    store = vault_of(config)
+    names = store.of_call(recording)
+    if not yes:
+        click.confirm(f"Destroy {', '.join(names)} for good?", abort=True, err=True)
+    certificates = []
+    for name in names:
+        certificate = store.shred(name, by=by, reason=reason)
+        entry = Retention(
+            action="shred", recording=name, by=by, reason=reason, certificate=certificate.sha256
+        )
+        _write_down(config, name, [entry])
+        certificates.append(certificate)
+    if as_json:
+        told = [{"recording": one.recording, "certificate": one.sha256} for one in certificates]
+        click.echo(json.dumps(told))
+        return
+    for one in certificates:
+        click.echo(f"{one.recording}: destroyed; SHA-256 of the certificate {one.sha256}")
+
+
+def _named(store: Vault, recordings: Iterable[str]) -> list[str]:
+    if recordings:
+        return [name for recording in recordings for name in store.of_call(recording)]
+    return [name for name in store.names() if not store.is_destroyed(name)]
+
+
+def _row(store: Vault, name: str) -> dict[str, Any]:
+    if store.is_destroyed(name):
+        row: dict[str, Any] = {"recording": name, "created": None, "purpose": "", "until": None, "hold": None}
+        return row | {"seconds": 0.0, "state": "destroyed"}
+    try:
+        header, samples = store.header(name), store.samples(name)
+    except VaultError:
+        row = {"recording": name, "created": None, "purpose": "", "until": None, "hold": None}
+        return row | {"seconds": 0.0, "state": "damaged"}
+    told = described(header, None)
+    kept = {key: told[key] for key in ("recording", "created", "purpose", "until", "hold")}
+    return kept | {
+        "seconds": samples / RATE,
+        "state": "finished" if store.is_finished(name) else "unfinished",
+    }
+
+
+def _shown(store: Vault, name: str) -> dict[str, Any]:
+    certificate = store.certificate(name)
+    if certificate is not None:
+        told = {"recording": name, "destroyed": certificate.utc, "by": certificate.by}
+        return told | {"reason": certificate.reason, "facts": {}, "marks": []}
+    reading = store.open(name)
+    _, head = reading.head()
+    marks = [
+        {"kind": mark.kind, "start": mark.start, "end": mark.end, "detail": dict(mark.detail)}
+        for mark in reading.marks()
+    ]
+    evidence = [{"kind": mark.kind, "detail": dict(mark.detail)} for mark in head]
+    return {**described(reading.header, reading.finished()), "evidence": evidence, "marks": marks}
+
+
+def _progress(names: list[str], what: str, *, quiet: bool) -> Iterable[str]:
+    return track(names, what, console=Console(stderr=True), transient=True, disable=quiet)
+
+
+def _write_down(config: Config, recording: str, bodies: Iterable[AnyBody]) -> None:
+    """Make entries durable before the command says that it is done."""
+
+    async def write() -> None:
+        ledger = await open_ledger(config.ledger.url)
+        try:
+            for body in bodies:
+                await ledger.append(Entry.now(body, _call_of(recording)))
+        finally:
+            await ledger.close()
+
+    asyncio.run(write())
+
+
+def _call_of(recording: str) -> str:
+    """The call that a recording belongs to: its name without the number."""
+    call, dash, number = recording.rpartition("-")
+    return call if dash and number.isdecimal() and len(call) > len("0" * 32) else recording
