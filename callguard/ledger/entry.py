@@ -13,6 +13,7 @@ from callguard.errors import LedgerError
 from callguard.ledger.bodies import AnyBody, Kind, body_of, fields_of
 from callguard.ledger.encoding import encode, quoted, whole
 from callguard.ledger.events import event_of
+from callguard.ledger.privacy import Privacy
 
 #: Version of the encoding of an entry. A reader refuses a version that it does not know.
 VERSION = 1
@@ -70,7 +71,10 @@ class Drafted:
 SEARCHABLE = frozenset({"caller", "called", "phone", "queue", "outcome", "agent", "case", "recording", "who"})
 
 
-def draft(entry: Entry, by: str) -> Drafted:
+_PLAIN = Privacy()
+
+
+def draft(entry: Entry, by: str, privacy: Privacy = _PLAIN) -> Drafted:
     """Encode ``entry`` for the writer called ``by``.
 
     The keys of the finished text are in canonical order: body, by, call, kind, mono, n, prev, utc, v.
@@ -86,7 +90,7 @@ def draft(entry: Entry, by: str) -> Drafted:
         )
     utc = entry.utc.astimezone(UTC)
     kind = str(entry.kind)
-    fields = fields_of(entry.body)
+    fields = privacy.hidden(fields_of(entry.body))
     moment = utc.isoformat(timespec="microseconds").removesuffix("+00:00")
     return Drafted(
         head=f'{{"body":{encode(fields)},"by":{quoted(by)},"call":"{entry.call}","kind":"{kind}",'

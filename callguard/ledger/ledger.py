@@ -28,6 +28,7 @@ from callguard.ledger.keys import Checkpoint, PublicKey, SigningKey
 from callguard.ledger.migrate import create_file, upgrade
 from callguard.ledger.outbox import Poster
 from callguard.ledger.pen import Pen
+from callguard.ledger.privacy import NUMBERS, Privacy
 from callguard.ledger.publishing import Publisher, Target
 from callguard.ledger.turns import Turns
 from callguard.ledger.webhook import Endpoint
@@ -54,6 +55,7 @@ class Settings:
     pace: Pace = field(default_factory=Pace)
     targets: tuple[Target, ...] = ()  #: where checkpoints go besides the database
     endpoints: tuple[Endpoint, ...] = ()  #: who is told of events by webhook
+    privacy: Privacy = field(default_factory=Privacy)  #: how phone numbers are stored
     memory: int = 100_000  #: entries kept in memory while the database is away (about 2 kB each)
 
 
@@ -219,10 +221,15 @@ class Ledger:
         limit: int = 100,
         **terms: str,
     ) -> list[Stored]:
-        """Entries whose body says all of ``terms``, such as ``queue="sales"`` or ``outcome="granted"``."""
-        asked = reading.Question(
-            terms=tuple(terms.items()), after=after, since=since, until=until, limit=limit
+        """Entries whose body says all of ``terms``, such as ``queue="sales"`` or ``outcome="granted"``.
+
+        Numbers are looked for as they were dialled, however they are stored.
+        """
+        sought = tuple(
+            (name, self._settings.privacy.hide(value) if name in NUMBERS else value)
+            for name, value in terms.items()
         )
+        asked = reading.Question(terms=sought, after=after, since=since, until=until, limit=limit)
         return await self._ask(asked.answer)
 
     async def open_calls(self, within: timedelta = timedelta(days=1)) -> list[str]:
@@ -275,6 +282,7 @@ class Ledger:
         self._writer = Writer(
             book=book,
             by=f"{self._settings.name}/{uuid.uuid4().hex[:8]}",
+            privacy=self._settings.privacy,
             memory=self._settings.memory,
             pace=self._settings.pace,
             reports=Reports(
@@ -334,7 +342,7 @@ class Ledger:
             next_due=lambda name: self._ask(lambda c: outbox.next_due(c, name)),
             mark=mark,
             clear=lambda: self._do(lambda pen: outbox.clear_delivered(pen, datetime.now(UTC))),
-            content=lambda entry: entry.content,
+            content=lambda entry: self._settings.privacy.shown(entry.content),
         )
 
     def _wake_couriers(self) -> None:

@@ -24,6 +24,7 @@ from callguard.ledger.bodies import KeyChanged, Recovered
 from callguard.ledger.book import Book
 from callguard.ledger.entry import Drafted, Entry, Receipt, draft
 from callguard.ledger.pen import Pen
+from callguard.ledger.privacy import Privacy
 
 log = structlog.get_logger(__name__)
 
@@ -83,9 +84,12 @@ class Reports:
 class Writer:
     """Owns the thread, the queue before it, and what could not be written yet."""
 
-    def __init__(self, *, book: Book, by: str, memory: int, pace: Pace, reports: Reports) -> None:
+    def __init__(
+        self, *, book: Book, by: str, privacy: Privacy, memory: int, pace: Pace, reports: Reports
+    ) -> None:
         self._book = book
         self._by = by
+        self._privacy = privacy
         self._memory = memory
         self._pace = pace
         self._reports = reports
@@ -162,7 +166,7 @@ class Writer:
 
     def _accept(self, waiting: Waiting) -> None:
         try:
-            waiting.draft = draft(waiting.entry, self._by)
+            waiting.draft = draft(waiting.entry, self._by, self._privacy)
         except LedgerError as fault:
             self._reports.settled([waiting], fault)
             return
