@@ -143,7 +143,9 @@ class Courier:
         if letter.entry is None:
             checkpoint = Checkpoint.parse(letter.note)
             return checkpoint_message(letter.sequence, checkpoint.size, checkpoint.utc, letter.note)
-        return entry_message(letter.event, letter.sequence, letter.entry, self._post.content(letter.entry))
+        content = self._post.content
+        arrival = content(letter.arrival) if letter.arrival else {}
+        return entry_message(letter.event, letter.sequence, letter.entry, content(letter.entry), arrival)
 
     def _mark(self, attempt: Attempt) -> Mark:
         letter, now = attempt.letter, datetime.now(UTC)

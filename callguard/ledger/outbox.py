@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, select, update
 
+from callguard.ledger.bodies import Kind
 from callguard.ledger.entry import Stored, microseconds
 from callguard.ledger.pen import Pen
 from callguard.ledger.schema import checkpoints, entries, head, outbox
@@ -40,6 +41,7 @@ class Letter:
     event: str
     attempts: int
     entry: Stored | None  #: ``None`` for a checkpoint
+    arrival: Stored | None  #: how the call came in, for whoever wants to know whose call it is
     note: str  #: the checkpoint
 
 
@@ -116,6 +118,8 @@ def due_letters(connection: Connection, endpoint: str, now: datetime, limit: int
         .order_by(o.due, o.id)
         .limit(limit)
     )
+    rows = connection.execute(question).all()
+    arrivals = _arrivals(connection, {row.call for row in rows if row.call})
     return [
         Letter(
             row.id,
@@ -125,10 +129,19 @@ def due_letters(connection: Connection, endpoint: str, now: datetime, limit: int
             row.event,
             row.attempts,
             None if row.text is None else Stored.read(row.position, row.leaf, row.text),
+            arrivals.get(row.call),
             row.note or "",
         )
-        for row in connection.execute(question)
+        for row in rows
     ]
+
+
+def _arrivals(connection: Connection, calls: Collection[str]) -> dict[str, Stored]:
+    e = entries.c
+    asked = select(e.call, e.position, e.leaf, e.text).where(
+        e.call.in_(calls), e.kind == str(Kind.CALL_ARRIVED)
+    )
+    return {row.call: Stored.read(row.position, row.leaf, row.text) for row in connection.execute(asked)}
 
 
 def next_due(connection: Connection, endpoint: str) -> datetime | None:

@@ -48,13 +48,25 @@ def message_id(origin: str, position: int, event: str) -> str:
     return f"cg_{sha256(origin.encode()).hexdigest()[:12]}_{what}{position}"
 
 
-def entry_message(event: str, sequence: int, entry: Stored, content: Mapping[str, object]) -> str:
-    """What is told about an entry. ``sequence`` counts from 1 per call and endpoint, without gaps."""
+def entry_message(
+    event: str,
+    sequence: int,
+    entry: Stored,
+    content: Mapping[str, object],
+    arrival: Mapping[str, object],
+) -> str:
+    """What is told about an entry.
+
+    ``sequence`` counts from 1 per call and endpoint, without gaps; ``arrival`` is the body of the
+    call's first entry, of which the receiver learns whose call it is.
+    """
+    whose = {name: arrival[name] for name in ("caller", "called", "direction", "case") if name in arrival}
     return _message(
         event,
         entry.utc,
         {
             "call": entry.call,
+            **whose,
             "sequence": sequence,
             "kind": entry.kind,
             "position": entry.position,
