@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "callguard.cli.demo:demo",
     "doctor": "callguard.cli.doctor:doctor",
     "init": "callguard.cli.init:init",
+    "inventory": "callguard.cli.inventory:inventory",
     "law": "callguard.cli.law:law_group",
     "prompts": "callguard.cli.prompts:prompts",
     "register": "callguard.cli.register:register_group",

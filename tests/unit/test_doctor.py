@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from callguard.cli import callguard
-from callguard.cli.checks.confreading import read_settings
 from callguard.cli.checks.finding import Finding, Level, advice, fault, healthy, ok, warning
 from callguard.cli.checks.house import check_law, check_ledger, check_secrets, check_spool
 from callguard.cli.checks.pbx import FEATURES, deadlocks_on_mute
 from callguard.cli.checks.recorders import check_recorders
 from callguard.cli.checks.voices import judge
 from callguard.config import Config, loads
+from callguard.controller.confreading import read_settings
 
 CONFIG = """
 site: {name: Acme, country: US}
