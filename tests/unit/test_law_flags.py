@@ -1,6 +1,7 @@
 """No flag without an answer, and no answer that only says so: each one is turned on alone and has to show."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -166,3 +167,12 @@ def test_a_written_notice_spares_nobody_the_spoken_one():
     assert demands(alone("NO")).form is Form.EXPLICIT
     assert Say.WEBSITE in demands(alone("NO")).say
     assert ANSWERS[Flag.WEBSITE_INSUFFICIENT].handling is Handling.ALWAYS
+
+
+def test_the_readme_says_what_is_done_about_each_flag():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    before, _, rest = readme.partition("<!-- flags -->\n")
+    inside, _, after = rest.partition("<!-- /flags -->")
+    assert before and after, "README.md has lost its markers <!-- flags --> and <!-- /flags -->"
+    # python -c 'from callguard.law.flags import markdown; print(markdown(), end="")' prints what belongs there.
+    assert inside == markdown()
