@@ -234,7 +234,7 @@ class Sealer:
         return self._known(recording).strand.samples()
 
     async def zeros(self, recording: str, from_sample: int, to_sample: int) -> bool:
-        """Whether Asterisk wrote nothing but zeros for both parties.
+        """Whether there is nothing but zeros of both parties: the proof of a pause, or of an erasure.
 
         Raises:
             RecordingError: not all of it is there yet, or part of it was sealed (put it on hold before).
@@ -403,6 +403,7 @@ class Sealer:
 
     async def _zeros(self, capture: Capture, first: int, last: int) -> bool:
         async with capture.turn:
+            capture.erase_arrived()
             there = capture.strand.samples()
             if capture.gone or first < capture.sealed:
                 raise RecordingError(

@@ -145,8 +145,8 @@ async def live(directory: Path, happens: list[tuple[str | int, ...]]) -> None:
     await call.finish()
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(steps, max_size=40))
+@settings(max_examples=100, deadline=None)
+@given(st.lists(steps, min_size=10, max_size=60))
 def test_any_order_of_events_seals_what_was_said_less_what_was_erased(
     happens: list[tuple[str | int, ...]],
 ) -> None:

@@ -137,6 +137,35 @@ async def test_a_discard_that_a_crash_interrupted_is_done_to_its_end(tmp_path: P
     assert vault.is_destroyed(NAME) and not list(vault.keys.rglob("*.key"))
 
 
+async def test_what_grew_while_nobody_looked_can_be_held_back_until_somebody_knows_what_happened(
+    tmp_path: Path,
+) -> None:
+    with TemporaryDirectory(dir="/dev/shm") as directory:
+        spool = Spool(directory=Path(directory) / "spool")
+        spool.prepare()
+        vault, asterisk, said = a_vault(tmp_path), Asterisk(spool), speech(6 * FLUSH)
+        first = a_sealer(vault, spool)
+        await first.start()
+        await first.begin(NAME, asterisk.paths, {})
+        asterisk.append(said[: 2 * FLUSH])
+        await until(lambda: vault.samples(NAME) == 24000)
+        await first.close()
+        asterisk.append(said[2 * FLUSH :])
+        second = a_sealer(vault, spool)
+        assert (await second.recover(hold=True)).resumed == (NAME,)
+        await second.look()
+        assert vault.samples(NAME) == 24000
+        await second.erase(NAME, 24000, 50000, why="refused while callguard was away")
+        second.release(NAME)
+        await second.look()
+        assert vault.samples(NAME) > 50000
+        asterisk.close()
+        await second.finish(NAME)
+        await second.close()
+        said[24000:50000] = 0
+        assert np.array_equal(heard(vault), said)
+
+
 async def test_files_that_nobody_began_to_seal_are_told(tmp_path: Path) -> None:
     with TemporaryDirectory(dir="/dev/shm") as directory:
         spool = Spool(directory=Path(directory) / "spool")

@@ -138,6 +138,15 @@ def test_another_order_is_noticed(vault: Vault, crime: Callable[[Path], None]) -
         reading.marks()
 
 
+def test_a_block_in_the_place_of_another_is_named(vault: Vault) -> None:
+    written(vault, NAME)
+    reading = vault.open(NAME)
+    swap(reading.directory)
+    first, second, *_ = reading.verify().findings
+    assert first.where.endswith("00000001.block") and first.what == "is block 2 of the recording"
+    assert second.where.endswith("00000002.block") and second.what == "is block 1 of the recording"
+
+
 def test_a_recording_without_its_trailer_says_that_its_end_is_missing(vault: Vault) -> None:
     said = written(vault, NAME)
     reading = vault.open(NAME)
@@ -161,12 +170,35 @@ def test_a_file_of_another_recording_is_noticed(vault: Vault, file: str) -> None
     assert not sound(vault)
 
 
+def test_an_older_try_at_the_same_block_is_noticed(vault: Vault) -> None:
+    key = RecordingKey.generate().raw
+    writing = vault.begin(NAME, {}, b"", [], key)
+    writing.seal(speech(LENGTH, 1).tobytes())
+    path = vault.open(NAME).directory / block_name(1)
+    before_the_erasure = path.read_bytes()
+    path.unlink()  # as if the disk had refused it, though it had not
+    again = vault.resume(NAME, key)
+    assert again is not None and again.samples == 0
+    again.seal(speech(LENGTH, 2).tobytes())
+    again.seal(speech(LENGTH, 3).tobytes())
+    again.finish()
+    assert sound(vault)
+    path.write_bytes(before_the_erasure)
+    assert [str(finding) for finding in vault.open(NAME).verify().findings]
+    with pytest.raises(Damaged, match="does not follow"):
+        list(vault.open(NAME).pcm())
+
+
 def test_the_key_of_another_recording_opens_nothing(vault: Vault) -> None:
     written(vault, NAME)
     written(vault, OTHER)
     shelf = vault.keys / NAME[:2]
     shutil.copy(shelf / f"{OTHER}.key", shelf / f"{NAME}.key")
-    with pytest.raises(VaultError, match="another recording"):
+    with pytest.raises(VaultError, match="that of another recording"):
+        vault.open(NAME)
+    content = (shelf / f"{OTHER}.key").read_text().replace(OTHER, NAME)
+    (shelf / f"{NAME}.key").write_text(content)
+    with pytest.raises(VaultError, match="wrapped key was changed, or belongs to another recording"):
         vault.open(NAME)
 
 
