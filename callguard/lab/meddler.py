@@ -34,7 +34,8 @@ class Meddler:
         self._target = target.removesuffix("/ari")
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._pass)
-        self._runner = web.AppRunner(app, access_log=None)
+        # Whoever is kept waiting in silence is not waited for.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         self._port = 0
         self._session: aiohttp.ClientSession | None = None
 

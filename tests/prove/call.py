@@ -122,9 +122,7 @@ async def losing_the_controller(lab, site, tell, what):
     silences, waits, fresh, lost = [], [], [], 0
     spool = {path.name for path in site.spool.iterdir()}
     for place in range(FAULT_ROUNDS):
-        tell(
-            f"The controller is {what}, round {place + 1} of {FAULT_ROUNDS}: {WAITING} callers in the dialogue"
-        )
+        tell(f"The controller is {what}, round {place + 1} of {FAULT_ROUNDS}: {WAITING} callers are asked")
         phones = {}
         for _ in range(WAITING):
             caller = next(CALLERS)
