@@ -33,7 +33,7 @@ class Capture:
     spool: Path
     strand: Strand
     writing: Writing | None = None
-    claimed: int = 0  #: samples that are sealed or being sealed right now
+    claimed: int = 0  #: samples that are sealed or may be being sealed right now
     wiped: int = 0  #: up to here, what is to be erased was erased in the spool
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     closed: set[str] = field(default_factory=set)  #: names of its files that Asterisk closed
@@ -115,7 +115,8 @@ class Capture:
             pending.erased.append((pending.hold, end))
             pending.note("erased", pending.hold, end, {"why": "never verified"})
         pending.hold = None
-        if abs(caller - agent) > SKEW:
+        known = any(mark.kind == "gap" and mark.end == end for mark in pending.marks)  # by the try before
+        if abs(caller - agent) > SKEW and not known:
             who = "caller" if caller < agent else "agent"
             pending.note("gap", min(caller, agent), end, {"party": who})
         with contextlib.suppress(RecordingError):  # a full spool is emptied by this very finish

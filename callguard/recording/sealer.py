@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -31,18 +29,13 @@ from callguard.recording.pending import Mark, Pending
 from callguard.recording.safe import Certificate, Finished, Safe
 from callguard.recording.spool import RATE, Spool
 from callguard.recording.strand import Strand
+from callguard.recording.turns import Turns
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-P = ParamSpec("P")
 
 KEY_BYTES = 32
-THREADS = 2
-#: How many blocks one capture may seal before the others have their turn.
-BLOCKS_A_TURN = 8
-#: Seconds before a capture that could not be sealed is tried again.
-REST = 2.0
 
 
 class Sealer:
@@ -54,14 +47,11 @@ class Sealer:
         self._safe = safe
         self._spool = spool
         self._listener = listener
-        self.measures = measures or Measures()
+        self._turns = Turns(safe, listener, measures or Measures())
         self._captures: dict[str, Capture] = {}
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="seal")
         self._closing: Closing | None = None
-        self._stop = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._full = False
 
     # ------------------------------------------------------------------ life
 
@@ -73,13 +63,13 @@ class Sealer:
 
     async def close(self) -> None:
         """End the work. What is not sealed stays in the spool for the next run."""
-        self._stop.set()
+        self._turns.stopping.set()
         if self._loop is not None:
             await self._loop
         for capture in self._captures.values():
             capture.news.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._threads.shutdown()
+        self._turns.close()
         if self._closing is not None:
             asyncio.get_running_loop().remove_reader(self._closing.file)
             self._closing.close()
@@ -116,7 +106,7 @@ class Sealer:
     async def _take_up(self, capture: Capture, *, hold: bool) -> str:
         """Go on with one recording of the run before; says what became of it."""
         pending = capture.pending
-        if pending.destroy is None and await self._in_thread(self._safe.is_finished, capture.name):
+        if pending.destroy is None and await self._turns.in_thread(self._safe.is_finished, capture.name):
             capture.remove()
             return "complete"
         if pending.destroy is not None or pending.ended:
@@ -124,9 +114,9 @@ class Sealer:
             self._spawn(self._retry(capture))
             return "destroyed" if pending.destroy else "ended"
         try:
-            await self._in_thread(capture.begun, self._safe)
+            await self._turns.in_thread(capture.begun, self._safe)
         except (OSError, CallguardError) as error:
-            self._failed(capture, error)
+            self._turns.failed(capture, error)
         if hold:
             pending.hold = capture.sealed if pending.hold is None else min(pending.hold, capture.sealed)
             pending.save(self._spool.directory)
@@ -142,9 +132,9 @@ class Sealer:
             Each such recording, with what is now known to be missing, or why it could not be closed.
         """
         lost = {}
-        for name in await self._in_thread(self._safe.unfinished):
+        for name in await self._turns.in_thread(self._safe.unfinished):
             if name not in self._captures:
-                lost[name] = await self._in_thread(self._close_one, name)
+                lost[name] = await self._turns.in_thread(self._close_one, name)
         return lost
 
     # ------------------------------------------------------------------ what the controller orders
@@ -185,7 +175,7 @@ class Sealer:
         pending.save_head(self._spool.directory, head)
         pending.save(self._spool.directory)
         capture = self._captures[recording] = self._capture(pending)
-        await self._shielded(self._advance(capture))
+        await self._shielded(self._turns.advance(capture))
 
     def hold(self, recording: str, from_sample: int) -> int:
         """Seal nothing from this sample on, until `release`. Of several holds the earliest counts.
@@ -223,7 +213,7 @@ class Sealer:
         Raises:
             RecordingError: part of the span is sealed already; what was not is erased all the same.
         """
-        return await self._shielded(self._erase(self._known(recording), from_sample, to_sample, why))
+        return await self._shielded(self._turns.erase(self._known(recording), from_sample, to_sample, why))
 
     async def samples(self, recording: str) -> int:
         """How many samples of both parties reached the spool since the capture began.
@@ -239,7 +229,7 @@ class Sealer:
         Raises:
             RecordingError: not all of it is there yet, or part of it was sealed (put it on hold before).
         """
-        return await self._shielded(self._zeros(self._known(recording), from_sample, to_sample))
+        return await self._turns.zeros(self._known(recording), from_sample, to_sample)
 
     def mark(self, recording: str, kind: str, start: int, end: int | None = None, **detail: str) -> None:
         """Write into the recording's index what happened at a sample: ``pause``, ``tone``, ``party``, ...
@@ -279,7 +269,7 @@ class Sealer:
         Raises:
             RecordingError: the vault could not destroy its part; that is tried again. The spool is empty.
         """
-        capture = self._known(recording)
+        capture = self._captures.get(recording) or self._known(recording)
         capture.pending.destroy = (by, reason)
         capture.failing = False
         with contextlib.suppress(RecordingError):  # a full spool is emptied by this very discard
@@ -289,15 +279,22 @@ class Sealer:
     # ------------------------------------------------------------------ figures
 
     @property
+    def measures(self) -> Measures:
+        """How it works."""
+        return self._turns.measures
+
+    @property
     def captures(self) -> tuple[str, ...]:
         """All captures that are not yet complete."""
         return tuple(self._captures)
 
     def behind(self) -> float:
         """By how many seconds the capture that is worst off is later than it should be."""
-        block = round(self.measures.block * RATE)
-        late = [self._due(c) - c.sealed - block for c in self._captures.values()]
-        return max(0, *late, 0) / RATE
+        late = [0]
+        for capture in self._captures.values():
+            with contextlib.suppress(OSError, RecordingError):  # told elsewhere
+                late.append(self._turns.due(capture) - capture.sealed - self._turns.block)
+        return max(late) / RATE
 
     def memory(self) -> int:
         """Bytes of the spool that all captures take together."""
@@ -305,40 +302,44 @@ class Sealer:
 
     # ------------------------------------------------------------------ the loop
 
-    async def _work(self) -> None:
-        while not self._stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), self.measures.tick)
-            if not self._stop.is_set():
-                await self.look()
-
     async def look(self) -> None:
-        """Look once at all captures, and seal what is due; those furthest behind first.
+        """Look once at all captures, and seal what is due. `start` has it done all the time."""
+        await asyncio.gather(*self._glance())
 
-        `start` has it done all the time.
+    async def _work(self) -> None:
+        stopping = self._turns.stopping
+        while not stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), self.measures.tick)
+            if not stopping.is_set():
+                self._glance()
+
+    def _glance(self) -> list[asyncio.Task[None]]:
+        """Give a turn to those who are due, the furthest behind first.
+
+        Nothing here waits: a disk that hangs must not keep the spool from being watched, or from being wiped.
         """
         now = asyncio.get_running_loop().time()
-        block = round(self.measures.block * RATE)
         waiting: list[tuple[int, Capture]] = []
+        tasks = []
         for capture in self._captures.values():
             try:
                 capture.erase_arrived()
-                late = self._due(capture) - capture.sealed
+                late = self._turns.due(capture) - capture.sealed
                 self._watch_size(capture)
             except (OSError, CallguardError) as error:
-                self._failed(capture, error)
+                self._turns.failed(capture, error)
                 continue
-            if now >= capture.rest_until and not capture.pending.ended and capture.pending.destroy is None:
-                if late >= block or capture.writing is None:
+            if now < capture.rest_until or capture.turn.locked():
+                continue
+            if not capture.pending.ended and capture.pending.destroy is None:
+                if late >= self._turns.block or capture.writing is None:
                     waiting.append((late, capture))
-            elif now >= capture.rest_until and capture.failing:
+            elif capture.failing:
                 capture.failing = False
-                self._spawn(self._retry(capture))
+                tasks.append(self._spawn(self._retry(capture)))
         waiting.sort(key=lambda one: one[0], reverse=True)
-        await asyncio.gather(*(self._advance(capture) for _, capture in waiting))
-
-    def _due(self, capture: Capture) -> int:
-        return capture.due(capture.strand.samples(), round(self.measures.look_back * RATE))
+        return tasks + [self._spawn(self._turns.advance(capture)) for _, capture in waiting]
 
     def _watch_size(self, capture: Capture) -> None:
         waiting = (capture.strand.samples() - capture.sealed) / RATE
@@ -347,133 +348,15 @@ class Sealer:
             detail = f"{waiting:.0f} s wait in the spool, and {self.measures.limit:g} s may"
             self._listener.overflowed(capture.name, detail)
 
-    async def _advance(self, capture: Capture) -> None:
-        """Seal what is due of one capture."""
-        block = round(self.measures.block * RATE)
-        async with capture.turn:
-            for _ in range(BLOCKS_A_TURN):
-                if capture.gone or capture.pending.ended or capture.pending.destroy is not None:
-                    return
-                try:
-                    due = self._due(capture)
-                    begun = capture.writing is not None
-                    if begun and due - capture.sealed < block:
-                        return
-                    await self._step(capture, capture.sealed + block if begun else 0)
-                except (OSError, CallguardError) as error:
-                    self._failed(capture, error)
-                    return
-
-    async def _step(self, capture: Capture, end: int) -> None:
-        pending = capture.pending
-        marks, erased = tuple(pending.marks), tuple(pending.erased)
-        capture.claimed = max(capture.claimed, end)
-        try:
-            await self._in_thread(capture.seal, self._safe, end, marks, erased)
-        finally:
-            capture.claimed = capture.sealed
-        if end and pending.sealed(marks, capture.sealed):
-            pending.save(self._spool.directory)
-        capture.failing = self._full = False
-
-    # ------------------------------------------------------------------ one capture, its turn taken
-
-    async def _erase(self, capture: Capture, first: int, last: int, why: str) -> int:
-        async with capture.turn:
-            if capture.gone:
-                raise RecordingError(f"{capture.name}: is sealed to its end; nothing can be erased any more")
-            pending = capture.pending
-            start = max(first, capture.sealed)
-            erased = max(0, last - start)
-            if erased:
-                pending.erased.append((start, last))
-                pending.note("erased", start, last, {"why": why} if why else {})
-                capture.wiped = min(capture.wiped, start)
-                try:
-                    # Written down before it is done: after a crash between the two it is done again.
-                    pending.save(self._spool.directory)
-                finally:
-                    capture.erase_arrived()
-            if start > first:
-                raise RecordingError(
-                    f"{capture.name}: the first {min(start, last) - first} of {last - first} samples were "
-                    f"sealed already; {erased} were erased. To take back the rest, destroy the recording"
-                )
-            return erased
-
-    async def _zeros(self, capture: Capture, first: int, last: int) -> bool:
-        async with capture.turn:
-            capture.erase_arrived()
-            there = capture.strand.samples()
-            if capture.gone or first < capture.sealed:
-                raise RecordingError(
-                    f"{capture.name}: is sealed up to sample {capture.sealed}; put a span on hold before it "
-                    "is to be proven silent"
-                )
-            if last > there:
-                raise RecordingError(
-                    f"{capture.name}: only {there} samples are there; sample {last} is yet to come"
-                )
-            return await self._in_thread(_silent, capture.strand, first, last)
-
     async def _end(self, capture: Capture) -> Finished:
-        try:
-            await self._complete(capture)
-            async with capture.turn:
-                if capture.gone or capture.pending.destroy is not None:
-                    raise RecordingError(f"{capture.name}: was finished or destroyed already")
-                capture.settled = True
-                block = round(self.measures.block * RATE)
-                finished = await self._in_thread(capture.finish, self._safe, block)
-        except (OSError, CallguardError) as error:
-            if not self._stop.is_set() and not capture.gone:
-                self._failed(capture, error)
-            raise RecordingError(
-                f"{capture.name}: its end is not sealed ({error}); it stays in the spool and is tried again"
-            ) from error
+        finished = await self._turns.end(capture)
         self._captures.pop(capture.name, None)
-        self._full = False
         return finished
 
     async def _destroy(self, capture: Capture) -> Certificate:
-        async with capture.turn:
-            if capture.gone:
-                raise RecordingError(
-                    f"{capture.name}: is complete; destroy it with `callguard vault destroy`"
-                )
-            by, reason = capture.pending.destroy or ("", "")
-            capture.strand.remove()  # whatever becomes of the vault's part
-            try:
-                certificate = await self._in_thread(self._shred, capture, by, reason)
-            except (OSError, CallguardError) as error:
-                self._failed(capture, error)
-                raise RecordingError(
-                    f"{capture.name}: what is sealed of it was not destroyed ({error}); that is tried again"
-                ) from error
-            capture.remove()
-            del self._captures[capture.name]
-            return certificate
-
-    async def _complete(self, capture: Capture) -> None:
-        """Wait until no more samples can come.
-
-        Raises:
-            RecordingError: callguard is stopping; the next run will go on.
-        """
-        clock = asyncio.get_running_loop().time
-        sizes, since = (-1, -1), clock()
-        while len(capture.closed) < len(capture.strand.paths):
-            if self._stop.is_set():
-                raise RecordingError("callguard stops, and goes on with it when it is started again")
-            now = capture.strand.sizes()
-            if now != sizes:
-                sizes, since = now, clock()
-            left = since + self.measures.settle - clock()
-            if left <= 0:
-                return
-            capture.news.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(capture.news.wait(), min(left, self.measures.tick))
+        certificate = await self._turns.destroy(capture)
+        self._captures.pop(capture.name, None)
+        return certificate
 
     async def _retry(self, capture: Capture) -> None:
         """Try once more to finish or to destroy."""
@@ -485,13 +368,6 @@ class Sealer:
         except RecordingError as error:
             log.warning("not complete yet", recording=capture.name, why=str(error))
 
-    # ------------------------------------------------------------------ in a thread
-
-    def _shred(self, capture: Capture, by: str, reason: str) -> Certificate:
-        if not self._safe.is_begun(capture.name):
-            capture.begun(self._safe)
-        return self._safe.shred(capture.name, by=by, reason=reason)
-
     def _close_one(self, name: str) -> str:
         missing = "the end: the spool was lost"
         try:
@@ -502,10 +378,6 @@ class Sealer:
         except (OSError, CallguardError) as error:
             return str(error)
         return missing
-
-    async def _in_thread(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-        call = functools.partial(work, *given, **named)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     # ------------------------------------------------------------------ the rest
 
@@ -528,16 +400,6 @@ class Sealer:
                     capture.closed.add(path.name)
                     capture.news.set()
 
-    def _failed(self, capture: Capture, error: Exception) -> None:
-        capture.rest_until = asyncio.get_running_loop().time() + REST
-        # A full disk is one event, not one for each call; anything else is about one recording.
-        told = self._full if isinstance(error, OSError) else capture.failing
-        capture.failing = True
-        self._full = self._full or isinstance(error, OSError)
-        if not told:
-            log.error("not sealed", recording=capture.name, why=str(error))
-            self._listener.alert("a recording cannot be sealed", str(error), capture.name)
-
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -547,11 +409,6 @@ class Sealer:
     async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
         """Do it to its end even if nobody waits any more: a thread may be in the middle of it."""
         return await asyncio.shield(self._spawn(work))
-
-
-def _silent(strand: Strand, first: int, last: int) -> bool:
-    step = 10 * RATE
-    return not any(strand.read(at, min(at + step, last)).strip(b"\0") for at in range(first, last, step))
 
 
 def remove_orphans(paths: Iterable[Path]) -> None:

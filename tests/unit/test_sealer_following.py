@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
@@ -210,11 +212,10 @@ async def test_a_side_that_ends_earlier_is_padded_and_marked(
     assert (mark.kind, mark.start, mark.end, mark.detail) == ("gap", 9000, FLUSH, {"party": "agent"})
 
 
-async def test_finish_waits_until_asterisk_closed_its_files(
-    sealer: Sealer, vault: Vault, spool: Spool
-) -> None:
+async def test_finish_waits_until_asterisk_closed_its_files(vault: Vault, spool: Spool, ear: Ear) -> None:
     asterisk, said = Asterisk(spool), speech(2 * FLUSH)
-    sealer.measures = Measures(look_back=1, block=0.5, tick=0.01, settle=30)
+    sealer = a_sealer(vault, spool, ear, Measures(look_back=1, block=0.5, tick=0.01, settle=30))
+    await sealer.start()
     await sealer.begin(NAME, asterisk.paths, {})
     asterisk.append(said[:FLUSH])
     finishing = asyncio.create_task(sealer.finish(NAME))
@@ -223,6 +224,7 @@ async def test_finish_waits_until_asterisk_closed_its_files(
     assert not finishing.done()
     asterisk.close()
     await finishing
+    await sealer.close()
     assert np.array_equal(heard(vault), said)
 
 
@@ -289,6 +291,59 @@ async def test_a_full_vault_is_told_once_and_sealed_when_there_is_room_again(
     await until(lambda: NAME in ear.done)
     assert np.array_equal(heard(vault), said)
     assert vault.open(NAME).verify().sound
+
+
+class HungDisk:
+    """A vault on a disk that does not answer until it is told to; all else is the real one."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self.answers, self.asked = threading.Event(), threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._vault, name)
+
+    def begin(self, *given: Any) -> Any:
+        writing = self._vault.begin(*given)
+        seal = writing.seal
+
+        def slow(*block: Any) -> None:
+            self.asked.set()
+            self.answers.wait()
+            seal(*block)
+
+        writing.seal = slow  # type: ignore[method-assign]
+        return writing
+
+
+async def test_a_disk_that_hangs_keeps_nothing_from_being_erased_or_watched(
+    vault: Vault, spool: Spool, ear: Ear
+) -> None:
+    disk = HungDisk(vault)
+    sealer = Sealer(disk, spool, ear, Measures(look_back=1, block=0.5, limit=5, tick=0.01, settle=0.1))
+    await sealer.start()
+    asterisk, said = Asterisk(spool), speech(4 * FLUSH)
+    await sealer.begin(NAME, asterisk.paths, {})
+    asterisk.append(said[: 2 * FLUSH])
+    await until(disk.asked.is_set)
+    assert sealer.hold(NAME, 0) == 4000  # the block that hangs may be in the vault or not
+    async with asyncio.timeout(2):
+        assert await sealer.erase(NAME, 20000, 30000) == 10000
+        assert await sealer.zeros(NAME, 20000, 30000)
+    part = asyncio.create_task(sealer.erase(NAME, 3000, 5000))
+    asterisk.append(said[2 * FLUSH :])
+    await until(lambda: ear.overflows)
+    assert not any(asterisk.paths[0].read_bytes()[2 * 20000 : 2 * 30000])
+    assert not part.done()
+    disk.answers.set()
+    with pytest.raises(RecordingError, match=r"first 1000 of 2000 samples .* 1000 were erased"):
+        await part
+    sealer.release(NAME)
+    asterisk.close()
+    await sealer.finish(NAME)
+    await sealer.close()
+    said[20000:30000] = said[4000:5000] = 0
+    assert np.array_equal(heard(vault), said)
 
 
 async def test_a_spool_that_holds_its_limit_asks_to_stop_capturing_once(
