@@ -27,7 +27,7 @@ from callguard.errors import LedgerError
 NUMBERS = frozenset({"caller", "called", "phone"})
 
 #: What a hidden number begins with; no phone number does.
-_HASHED = "hmac:"
+HASHED_MARK = "hmac:"
 _ENCRYPTED = "siv:"
 
 #: People and programs write these into numbers; two spellings of one number must be found as one.
@@ -69,11 +69,11 @@ class Privacy:
 
     def hide(self, number: str) -> str:
         """A number as it is stored and looked for; the same for every spelling of it."""
-        if self.numbers is Numbers.PLAIN or number.startswith((_HASHED, _ENCRYPTED)):
+        if self.numbers is Numbers.PLAIN or number.startswith((HASHED_MARK, _ENCRYPTED)):
             return number
         bare = number.translate(_ORNAMENTS).encode("utf-8", "replace")
         if self.numbers is Numbers.HASHED:
-            return _HASHED + hmac.digest(self._hash_key, bare, "sha256").hex()[:40]
+            return HASHED_MARK + hmac.digest(self._hash_key, bare, "sha256").hex()[:40]
         return _ENCRYPTED + base64.urlsafe_b64encode(self._cipher.encrypt(bare or b"\0", None)).decode()
 
     def show(self, stored: str) -> str:

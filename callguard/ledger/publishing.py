@@ -227,3 +227,20 @@ def read_notes(path: Path) -> list[str]:
     if _NOTE.sub("", text).strip():
         raise LedgerError(f"{path} holds something that is no checkpoint; it may have been damaged")
     return notes
+
+
+def target_at(place: str, authorization: str = "", **options: Any) -> Target:
+    """The target that a setting names: a path, an http(s) address, or s3://bucket/folder.
+
+    Raises:
+        LedgerError: it is none of these.
+    """
+    if place.startswith(("http://", "https://")):
+        return HttpTarget(place, authorization)
+    if place.startswith("s3://"):
+        return S3Target(place, **options)
+    if place.startswith("/"):
+        return FileTarget(Path(place))
+    raise LedgerError(
+        f"checkpoints cannot go to {place!r}; name an absolute path, an http(s) address or s3://..."
+    )
