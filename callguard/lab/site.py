@@ -107,7 +107,7 @@ class Site:
             LabError: it failed and ``check`` is set.
         """
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "callguard", *arguments, "-c", str(self.config)),
+            *(*self.callguard, *arguments, "-c", str(self.config)),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -124,7 +124,7 @@ class Site:
         """
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "callguard", "run", "-c", str(self.config)),
+                *(*self.callguard, "run", "-c", str(self.config)),
                 stdout=log,
                 stderr=log,
                 preexec_fn=_die_with_parent,
@@ -140,6 +140,9 @@ class Site:
         self._mark = self.log.stat().st_size
 
     _mark = 0
+
+    #: How to run callguard.
+    callguard = (sys.executable, "-m", "callguard")
 
     async def reload(self, *, taken_over: bool = True) -> str:
         """Have callguard read its rules anew; returns what it said about it.

@@ -15,6 +15,7 @@ from rich.table import Table
 #: Topic -> what it shows.
 TOPICS = {
     "call": "outcomes, faults, hostile callers, and a million events through the core",
+    "law": "every area code, every pair of jurisdictions, every rule, what a resolve costs, and live dialogues",
 }
 
 BUILD = Path("build/prove")
@@ -43,7 +44,7 @@ def main() -> int:
             status.update(what)
 
         measured = module.figures(tell)
-        figures = asyncio.run(measured) if inspect.isawaitable(measured) else measured
+        figures = list(asyncio.run(measured) if inspect.isawaitable(measured) else measured)
     result = {"topic": wanted.topic, "ok": all(each["ok"] for each in figures), "figures": figures}
     BUILD.mkdir(parents=True, exist_ok=True)
     path = BUILD / f"{wanted.topic}.json"

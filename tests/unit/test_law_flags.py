@@ -174,5 +174,5 @@ def test_the_readme_says_what_is_done_about_each_flag():
     before, _, rest = readme.partition("<!-- flags -->\n")
     inside, _, after = rest.partition("<!-- /flags -->")
     assert before and after, "README.md has lost its markers <!-- flags --> and <!-- /flags -->"
-    # python -c 'from callguard.law.flags import markdown; print(markdown(), end="")' prints what belongs there.
+    # What belongs there: python -c 'from callguard.law.flags import markdown; print(markdown(), end="")'
     assert inside == markdown()
