@@ -21,6 +21,7 @@ COMMANDS = {
     "init": "callguard.cli.init:init",
     "inventory": "callguard.cli.inventory:inventory",
     "law": "callguard.cli.law:law_group",
+    "policy": "callguard.cli.policy:policy_group",
     "prompts": "callguard.cli.prompts:prompts",
     "register": "callguard.cli.register:register_group",
     "simulate": "callguard.cli.simulate:simulate",

@@ -57,7 +57,9 @@ def explanation(
     if config is not None and queue is not None:
         script = Script(texts_of(config))
         planned = Planner(config, table, script).for_parties(queue, parties)
-        return explain(planned.ruling, tuple(_words(planned.plan, script)), planned.admission)
+        answer = explain(planned.ruling, tuple(words_of(planned.plan, script)), planned.admission)
+        answer["plan"]["concern"] = planned.concern or None
+        return answer
     ruling = rule_for(table, parties, region=config.site.country if config else None)
     return explain(ruling, tuple(_law_alone(table, ruling, config or loads(NOBODY))), None)
 
@@ -81,10 +83,10 @@ def _law_alone(table: Table, ruling: Ruling, config: Config) -> Iterator[PromptT
         duty=False,
         refusal=terms.refusal,
     )
-    yield from _words(planner.admitted(named, ruling, admission).plan, script)
+    yield from words_of(planner.admitted(named, ruling, admission).plan, script)
 
 
-def _words(plan: Plan, script: Script) -> Iterator[PromptText]:
+def words_of(plan: Plan, script: Script) -> Iterator[PromptText]:
     """Every prompt that such a call can hear, in the order in which it can hear them."""
     prompts = (
         plan.announcement,

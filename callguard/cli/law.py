@@ -306,5 +306,7 @@ def _print_explanation(answer: dict[str, Any]) -> None:
     for objection in plan.get("objections", ()):
         colour = "red" if objection["forbids"] else "yellow"
         console.print(f"[{colour}]{escape(objection['what'])}: {escape(objection['fix'])}[/{colour}]")
+    if plan.get("concern"):
+        console.print(f"[red]not recorded: {escape(plan['concern'])}[/red]")
     for prompt in plan["prompts"]:
         console.print(f"[bold]{prompt['name']}[/bold] ({prompt['language']}) {escape(prompt['text'])}")

@@ -155,3 +155,13 @@ def test_a_difference_says_what_became_of_callers(tmp_path):
 
 def test_the_schema_is_json():
     assert json.loads(run("schema"))["$defs"]["Entry"]["properties"]["form"]
+
+
+def test_a_reason_not_to_record_is_told(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG, encoding="utf-8")
+    words = ("--caller", "+493012345678", "--queue", "sales", "--agent", "DE", "--config", path)
+    plan = explained(*words)["plan"]
+    assert plan["prompts"] == []
+    assert "agents there have to agree" in plan["concern"]
+    assert "not recorded: agents there have to agree" in run("explain", *words)
