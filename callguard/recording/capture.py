@@ -125,12 +125,14 @@ class Capture:
         while writing.samples < end:
             self.seal(safe, min(end, writing.samples + block), marks, erased)
             marks = ()
-        finished = writing.finish(marks, missing=pending.missing)
-        self.remove()
-        return finished
+        return writing.finish(marks, missing=pending.missing)
 
     def remove(self) -> None:
-        """Nothing of it is to stay in the spool."""
+        """Nothing of it is to stay in the spool.
+
+        Only for the thread of the event loop, which looks at the files at any time: the number of a file that
+        another thread closed may by then be that of a file in the vault.
+        """
         self.strand.remove()
         self.pending.remove(self.spool)
         self.gone = True

@@ -323,6 +323,8 @@ class Sealer:
         waiting: list[tuple[int, Capture]] = []
         tasks = []
         for capture in self._captures.values():
+            if capture.gone:
+                continue
             try:
                 capture.erase_arrived()
                 late = self._turns.due(capture) - capture.sealed

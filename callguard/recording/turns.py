@@ -91,7 +91,10 @@ class Turns:
             raise RecordingError(
                 f"{capture.name}: only {there} samples are there; sample {last} is yet to come"
             )
-        silent = await asyncio.to_thread(_silent, capture.strand, first, last)
+        try:
+            silent = await asyncio.to_thread(_silent, capture.strand, first, last)
+        except OSError as error:
+            raise RecordingError(f"{capture.name}: its spool cannot be read ({error})") from error
         # What was sealed meanwhile was freed, and would read as zeros.
         if capture.gone or first < capture.claimed:
             raise RecordingError(
@@ -109,6 +112,7 @@ class Turns:
                     raise RecordingError(f"{capture.name}: was finished or destroyed already")
                 capture.settled, capture.claimed = True, ALL
                 finished = await self.in_thread(capture.finish, self.safe, self.block)
+                capture.remove()
         except (OSError, CallguardError) as error:
             capture.claimed = capture.sealed
             if not self.stopping.is_set() and not capture.gone:

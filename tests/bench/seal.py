@@ -54,6 +54,7 @@ def seal_throughput(seconds: int = 300, rounds: int = 3) -> SealFigures:
             place = Path(directory)
             capture, vault = _capture(place, talk)
             seal.append(seconds / _cpu(lambda c=capture, v=vault: c.finish(v, BLOCK_SECONDS * RATE)))  # type: ignore[misc]
+            capture.remove()
             sealed = sum(path.stat().st_size for path in vault.recordings.rglob("*.block"))
             ratios.append(sealed / talk.nbytes)
     return SealFigures(

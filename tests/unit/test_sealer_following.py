@@ -14,6 +14,7 @@ import pytest
 
 from callguard.errors import RecordingError
 from callguard.recording import Measures, Sealer, Spool
+from callguard.recording.strand import Strand
 from callguard.vault import Destroyed, Vault
 from fakes.sealing import CALL, FLUSH, NAME, Asterisk, Ear, a_sealer, a_vault, heard, speech, until
 
@@ -381,6 +382,28 @@ async def test_the_event_loop_is_not_held_up_by_fifty_captures(
     # Not a time but a share: a loop that waited for the disk would turn a few times for each recording.
     assert turns / 50 > 20 or clock() - before < 0.1
     assert all(done.samples == 2 * FLUSH for done in await finishing)
+
+
+async def test_only_the_thread_that_looks_at_the_files_closes_them(
+    sealer: Sealer, spool: Spool, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Another thread's close makes the number free for a file of the vault, which the look would then wipe.
+    closing = []
+    really = Strand.close
+
+    def close(self: Strand) -> None:
+        closing.append(threading.current_thread())
+        really(self)
+
+    monkeypatch.setattr(Strand, "close", close)
+    for number, order in enumerate(("finish", "discard"), 1):
+        asterisk, name = Asterisk(spool, f"{CALL}{number}"), f"{CALL}-{number}"
+        await sealer.begin(name, asterisk.paths, {})
+        asterisk.append(speech(FLUSH))
+        asterisk.close()
+        await (sealer.finish(name) if order == "finish" else sealer.discard(name, by="", reason=""))
+    assert len(closing) >= 2 and set(closing) == {threading.main_thread()}
+    assert ear.alerts == []
 
 
 async def test_a_waiter_who_gives_up_does_not_break_what_is_under_way(
