@@ -15,7 +15,7 @@ from rich.table import Table
 #: Topic -> what it shows.
 TOPICS = {
     "call": "outcomes, faults, hostile callers, and a million events through the core",
-    "law": "every area code, every pair of jurisdictions, every rule, what a resolve costs, and live dialogues",
+    "law": "every area code, every pair of jurisdictions, every rule, what a resolve costs, a lawyer's walk",
 }
 
 BUILD = Path("build/prove")

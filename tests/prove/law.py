@@ -8,7 +8,7 @@ from pathlib import Path
 
 from callguard.law import PartyFacts, Terms, admit, explain, load_table, locate, rule_for, warm_up
 from callguard.law.guidance import guidance
-from tests.prove.figures import at_most, exactly, figure
+from tests.prove.figures import at_most, exactly, figure, suite
 from tests.rules import markdown, proofs
 from tests.unit.area_codes import CANADA, UNITED_STATES
 
@@ -22,7 +22,11 @@ COLD = "from callguard.law import warm_up; print(warm_up())"
 def figures(tell):
     table = load_table()
     tell("Every exchange of every area code")
-    return [*areas(table), *pairs(table, tell), *the_guidance(tell), *cost(table, tell)]
+    found = [*areas(table), *pairs(table, tell), *the_guidance(tell), *cost(table, tell)]
+    tell("Every jurisdiction's dialogue, and what odd numbers say")
+    found.append(suite("dialogue of every jurisdiction, odd numbers, terms", "tests/unit", "-k", "test_law"))
+    tell("A lawyer's walk, on real calls")
+    return [*found, suite("a lawyer's walk on real calls", "tests/live/test_lawyer.py")]
 
 
 def areas(table):
