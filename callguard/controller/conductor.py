@@ -152,7 +152,7 @@ class Conductor:
 
     def note(self, body: AnyBody, call: str = "") -> None:
         """Write a fact into the ledger; nobody waits for it."""
-        self.ledger.append(Entry.now(body, call))
+        self.ledger.note(Entry.now(body, call))
 
     # ------------------------------------------------------------------ arrivals
 

@@ -21,7 +21,7 @@ from callguard.asterisk.events import Channel
 from callguard.consent import Call, Plan, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
-from callguard.consent.words import Outcome, Party
+from callguard.consent.words import ConsentEntry, Outcome, Party
 from callguard.controller.sweep import stop_recorders
 from callguard.controller.verdict import Verdict
 from callguard.errors import AsteriskError, LedgerError
@@ -268,6 +268,10 @@ class Conversation:
         number = action.entry.number
         recording = self.call.id if isinstance(action.entry, do.CaptureEntry) else ""
         body = body_for(action.entry, recording=recording, channel=self.channel.id)
+        if not isinstance(action.entry, ConsentEntry):
+            # Only a consent is waited for. A commit of its own for each of the others was half of all work.
+            self.note(body)
+            return
         self.house.ledger.append(Entry.now(body, self.call.id)).add_done_callback(
             lambda done: self._committed(number, done)
         )
@@ -325,7 +329,7 @@ class Conversation:
 
     def note(self, body: AnyBody) -> None:
         """Write a fact of the shell into the ledger; nobody waits for it."""
-        self.house.ledger.append(Entry.now(body, self.call.id))
+        self.house.ledger.note(Entry.now(body, self.call.id))
 
     def _write_ended(self) -> None:
         seconds = self.house.spool.seconds(self.call.id) if self._capture else 0.0

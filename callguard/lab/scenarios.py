@@ -149,11 +149,27 @@ async def _talk(lab: Lab, site: Site, scenario: Scenario, report: Report, phone:
     )
 
 
+async def known(site: Site, number: str, timeout: float = 10.0) -> str:
+    """Wait until the ledger knows of a call from a number, and return its id.
+
+    Raises:
+        LabError: it did not in time.
+    """
+    deadline = asyncio.get_running_loop().time() + timeout
+    while True:
+        try:
+            return site.call_of(number)
+        except LabError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(0.05)
+
+
 async def _examine(site: Site, scenario: Scenario, report: Report, number: str) -> None:
     """The ledger, and the recording itself or that there is none."""
     if not scenario.ledger:
         return
-    call = site.call_of(number)
+    call = await known(site, number)
     consent = await site.until_entry("consent", call)
     report.ledger_entry = consent["n"]
     report.outcome = report.outcome or consent["body"]["outcome"]

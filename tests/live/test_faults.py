@@ -9,7 +9,7 @@ from callguard.config.dialplan import shipped_dialplan
 from callguard.lab import Lab
 from callguard.lab.inspection import channel_of, variable
 from callguard.lab.meddler import Meddler, Mischief
-from callguard.lab.scenarios import Scenario, play
+from callguard.lab.scenarios import Scenario, known, play
 from callguard.lab.site import Site
 
 CALLERS = (f"+1512556{number:04d}" for number in count(100))
@@ -73,7 +73,7 @@ async def test_a_frozen_controller_costs_nobody_the_call(house):
     finally:
         house.site.thaw()
     # Woken, the controller finds the call where the dialplan took it, and captures nothing.
-    call = house.site.call_of(caller)
+    call = await known(house.site, caller)
     await asyncio.sleep(3)
     assert captured(house) == before
     outcomes = [each["body"]["outcome"] for each in house.site.entries(call) if each["kind"] == "consent"]
@@ -87,6 +87,10 @@ async def test_a_restarted_controller_leads_waiting_callers_on(house):
     await house.site.start()
     # At once, not when the lease is over: the restarted controller looks for them.
     assert await reaches_the_unrecorded_queue(house, caller, 10) < 10
+    await house.lab.world.settle()
+    # The ledger has everything once callguard has left.
+    await house.site.stop()
+    await house.site.start()
     entries = [each for each in house.site.entries() if each["kind"] == "rescued"]
     assert entries[-1]["body"]["detail"] == "found without a controller"
 
