@@ -59,6 +59,7 @@ def found(etc: Path, name: str, text: str, *, more: dict[str, str] | None = None
         ("manager.conf", "[general]\nenabled=yes\n[crm]\nwrite = call,system\n", Kind.MANAGER, "system"),
         ("manager.conf", "[crm]\nwrite = all\n", Kind.MANAGER, "all"),
         ("ari.conf", "[crm]\ntype = user\npassword = x\n", Kind.REST, "read_only = no"),
+        ("ari.conf", "[crm]\ntype = user\nread_only = no\n", Kind.REST, "read_only = no"),
     ],
 )  # fmt: skip
 def test_whatever_can_record_is_found_once(tmp_path: Path, name: str, text: str, kind: Kind, by: str) -> None:
