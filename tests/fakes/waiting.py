@@ -9,5 +9,5 @@ from collections.abc import Callable
 async def until(true: Callable[[], object], seconds: float = 5.0) -> None:
     """Wait until this is true; TimeoutError when it does not become true in time."""
     async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 - what is waited for is outside of our hands and sets no event
+        while not true():
             await asyncio.sleep(0.001)
