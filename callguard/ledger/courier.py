@@ -32,6 +32,9 @@ LONGEST_PAUSE = 3600.0
 #: An unwell endpoint is asked again at least this often, seconds, so that it hears soon after it is back.
 LONGEST_REST = 60.0
 
+#: From this many failures in a row on, an endpoint is said to be unwell; fewer are a hiccup.
+_OUTAGE = 3
+
 #: How often the outbox is looked at when nothing has been posted, seconds.
 _LOOK = 5.0
 
@@ -107,12 +110,12 @@ class Courier:
             return await self._until_due()
         attempts = await asyncio.gather(*(self._attempt(session, letter) for letter in letters))
         await self._post.mark([self._mark(attempt) for attempt in attempts])
-        if any(attempt.unwell for attempt in attempts):
+        if all(attempt.unwell for attempt in attempts):
             self._failures += 1
-            if self._failures == 1:
+            if self._failures == _OUTAGE:
                 log.warning("outbox.endpoint.unwell", endpoint=self._endpoint.name, answer=attempts[0].answer)
             return min(_pause(self._failures), LONGEST_REST)
-        if self._failures:
+        if self._failures >= _OUTAGE:
             log.info("outbox.endpoint.well", endpoint=self._endpoint.name)
         self._failures = 0
         return 0.0

@@ -34,6 +34,9 @@ from callguard.ledger.turns import Turns
 from callguard.ledger.webhook import Endpoint
 from callguard.ledger.writer import Chore, Pace, Reports, Trouble, Waiting, Writer, refusal
 
+#: How long a fact that nobody waits for may wait for company, seconds.
+_LINGER_SECONDS = 0.05
+
 #: How many questions are answered at the same time.
 _READERS = 2
 
@@ -72,6 +75,9 @@ class Ledger:
         self._key_file = settings.key_file or (self._file.with_suffix(".key") if self._file else None)
         self._listeners: list[Callable[[Trouble | None], None]] = []
         self._pending: set[asyncio.Future[Receipt]] = set()
+        self._batch: list[Waiting] = []
+        self._handing_in = False
+        self._lingering: asyncio.TimerHandle | None = None
         self._trouble: Trouble | None = None  # what the writer says
         self._hanging: Trouble | None = None  # what the watch says
         self._watcher: asyncio.Task[None] | None = None
@@ -113,6 +119,7 @@ class Ledger:
         # Threads outlive the tasks that asked them; what they opened can only be closed after them.
         await asyncio.to_thread(self._threads.shutdown)
         self._turns.close()
+        self._flush()
         unwritten = await asyncio.to_thread(self._writer.stop, self._settings.deadline + 5)
         self._watcher.cancel()
         self._watcher = None
@@ -158,11 +165,11 @@ class Ledger:
         future: asyncio.Future[Receipt] = self._loop.create_future()
         trouble = self._trouble or self._hanging
         if trouble is not None:
-            self._writer.put(Waiting(entry, None))
+            self._hand_in(Waiting(entry, None), soon=True)
             _refuse(future, refusal(trouble))
         else:
             self._pending.add(future)
-            self._writer.put(Waiting(entry, future))
+            self._hand_in(Waiting(entry, future), soon=True)
         return future
 
     def note(self, entry: Entry) -> None:
@@ -171,7 +178,27 @@ class Ledger:
         It keeps its order, is written with the next group or within 50 ms, and costs a fraction of
         ``append``. What it says may be lost with this process until then.
         """
-        self._writer.put(Waiting(entry, None))
+        self._hand_in(Waiting(entry, None), soon=False)
+
+    def _hand_in(self, waiting: Waiting, *, soon: bool) -> None:
+        """Give entries to the writer once per turn of the loop, or after 50 ms: it costs a wake-up."""
+        self._batch.append(waiting)
+        if self._handing_in:
+            return
+        if soon:
+            self._handing_in = True
+            self._loop.call_soon(self._flush)
+        elif self._lingering is None:
+            self._lingering = self._loop.call_later(_LINGER_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+        self._handing_in = False
+        if self._batch:
+            self._writer.put(self._batch)
+            self._batch = []
 
     async def change_key(self) -> PublicKey:
         """Have a new key sign from now on; the old one's last word is the entry that says so.

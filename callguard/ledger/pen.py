@@ -54,12 +54,18 @@ class Pen:
             yield self
             self._connection.commit()
         except BaseException as fault:
-            # The error that broke the transaction is the one to tell, not what it did to the connection.
-            with suppress(*self._refusals):
-                self._connection.rollback()
+            self._undo()
             if isinstance(fault, self._refusals):
                 raise LedgerError(told(fault)) from fault
             raise
+
+    def _undo(self) -> None:
+        # The error that broke the transaction is the one to tell, not what it did to the connection.
+        try:
+            self._connection.rollback()
+        except self._refusals:
+            with suppress(*self._refusals):
+                self._connection.invalidate()
 
     def run(self, statement: ClauseElement, values: Mapping[str, Any] | None = None) -> Sequence[Any] | None:
         """Run a statement; the first row of its answer if it has one."""

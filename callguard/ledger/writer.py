@@ -34,9 +34,6 @@ LARGEST_GROUP = 512
 #: Pauses between attempts while the database is away, seconds: quick at first, for a lock that clears.
 RETRY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
 
-#: How long a fact that nobody waits for may wait for company, seconds.
-LINGER_SECONDS = 0.05
-
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
@@ -93,7 +90,7 @@ class Writer:
         self._memory = memory
         self._pace = pace
         self._reports = reports
-        self._queue: queue.SimpleQueue[Waiting | Chore | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Sequence[Waiting] | Chore | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="callguard-ledger", daemon=True)
         self._stopped = False
         self._backlog: deque[Waiting] = deque()
@@ -109,9 +106,9 @@ class Writer:
         """Begin to write."""
         self._thread.start()
 
-    def put(self, waiting: Waiting | Chore) -> None:
-        """Hand in an entry or a chore, from any thread."""
-        self._queue.put(waiting)
+    def put(self, arrived: Sequence[Waiting] | Chore) -> None:
+        """Hand in entries, or a chore, from any thread. It costs a wake-up, so seldom and many is best."""
+        self._queue.put(arrived)
 
     def stop(self, seconds: float) -> int:
         """Write what is left and end, within ``seconds``. Returns how many entries could not be written."""
@@ -146,15 +143,13 @@ class Writer:
             if arrived is None:
                 self._stopped = True
                 return
-            urgent = isinstance(arrived, Chore) or arrived.future is not None
             if isinstance(arrived, Chore):
                 self._chores.append(arrived)
             else:
-                self._accept(arrived)
+                for waiting in arrived:
+                    self._accept(waiting)
             if self._trouble is None:
-                # Somebody waits: take what is there already, then write. Nobody does: wait for company.
-                linger = 0.0 if urgent else time.monotonic() + LINGER_SECONDS
-                end = linger if end is None else min(end, linger)
+                end = 0.0  # take what is there already, then write
 
     def _until(self) -> float | None:
         """Until when to wait for more, in monotonic seconds; ``None``: as long as it takes."""
