@@ -22,11 +22,12 @@ of the writer thread. What a signature cannot show, a database put back to an ol
 checkpoints outside the database show.
 """
 
-from callguard.ledger.bodies import Kind
 from callguard.ledger.calls import body_for, core_entries
 from callguard.ledger.entry import Entry, Receipt, Stored
 from callguard.ledger.keys import PublicKey, SigningKey
-from callguard.ledger.ledger import Ledger, Settings, open_ledger
+from callguard.ledger.kinds import Kind
+from callguard.ledger.ledger import Ledger, open_ledger
+from callguard.ledger.settings import Settings
 from callguard.ledger.writer import Trouble
 
 __all__ = [

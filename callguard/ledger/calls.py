@@ -11,8 +11,9 @@ from typing import Any
 
 from callguard.consent.actions import CallEntry, CaptureEntry, Change, HoldEntry, ViolationEntry
 from callguard.consent.words import Answer, Basis, ConsentEntry, Heard, Prompt
-from callguard.ledger.bodies import AnyBody, Capture, Consent, Hold, Kind, Violation
+from callguard.ledger.bodies import AnyBody, Capture, Consent, Hold, Violation
 from callguard.ledger.entry import Stored
+from callguard.ledger.kinds import Kind
 
 _KIND_OF = {
     Change.ORDERED: Kind.CAPTURE_ORDERED,

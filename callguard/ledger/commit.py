@@ -15,9 +15,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from callguard.errors import LedgerError
-from callguard.ledger.bodies import Kind
 from callguard.ledger.entry import Drafted, Receipt
 from callguard.ledger.keys import Checkpoint, SigningKey
+from callguard.ledger.kinds import Kind
 from callguard.ledger.pen import Pen
 from callguard.ledger.schema import checkpoints, entries, head, terms
 from callguard.ledger.tree import HASH_BYTES, Frontier, leaf_hash

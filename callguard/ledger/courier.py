@@ -49,7 +49,7 @@ _UNWELL = frozenset({408, 425, 429})
 class Post:
     """What a courier needs of the ledger."""
 
-    origin: Callable[[], str]  #: the name of the ledger
+    origin: str  #: the name of the ledger
     turn: Callable[[str], Awaitable[bool]]  #: whether this controller is the one that delivers to an endpoint
     due: Callable[[str, int], Awaitable[list[Letter]]]  #: endpoint, how many
     next_due: Callable[[str], Awaitable[datetime | None]]
@@ -122,7 +122,7 @@ class Courier:
 
     async def _attempt(self, session: aiohttp.ClientSession, letter: Letter) -> Attempt:
         body = self._message(letter).encode()
-        identity = message_id(self._post.origin(), letter.position, letter.event)
+        identity = message_id(self._post.origin, letter.position, letter.event)
         now = int(datetime.now(UTC).timestamp())
         signed = headers(identity, now, body, self._endpoint.secrets)
         try:

@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from callguard.errors import LedgerError
-from callguard.ledger.bodies import AnyBody, Kind, body_of, fields_of
+from callguard.ledger.bodies import AnyBody, body_of, fields_of
 from callguard.ledger.encoding import encode, quoted, whole
 from callguard.ledger.events import event_of
+from callguard.ledger.kinds import Kind
 from callguard.ledger.privacy import Privacy
 
 #: Version of the encoding of an entry. A reader refuses a version that it does not know.

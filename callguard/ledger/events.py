@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from callguard.ledger.bodies import AnyBody, Capture, Consent, Kind, Retention
+from callguard.ledger.bodies import AnyBody, Capture, Consent, Retention
+from callguard.ledger.kinds import Kind
 
 #: The event that is told for a kind of entry. A kind that is not here, nor below, is told to nobody.
 _EVENTS = {

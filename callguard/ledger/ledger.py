@@ -6,60 +6,36 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from callguard.errors import LedgerError
-from callguard.ledger import outbox, reading
-from callguard.ledger.bodies import KeyChanged, Kind
+from callguard.ledger import reading
+from callguard.ledger.bodies import KeyChanged
 from callguard.ledger.book import Book
 from callguard.ledger.commit import found
-from callguard.ledger.courier import Courier, Post
-from callguard.ledger.database import file_of, parse_url, reading_engine, told, writing_engine
+from callguard.ledger.database import file_of, parse_url, told, writing_engine
 from callguard.ledger.entry import Entry, Receipt, Stored
 from callguard.ledger.keys import Checkpoint, PublicKey, SigningKey
+from callguard.ledger.kinds import Kind
+from callguard.ledger.mail import Mail
 from callguard.ledger.migrate import create_file, upgrade
 from callguard.ledger.outbox import Poster
 from callguard.ledger.pen import Pen
-from callguard.ledger.privacy import NUMBERS, Privacy
-from callguard.ledger.publishing import Publisher, Target
-from callguard.ledger.turns import Turns
-from callguard.ledger.webhook import Endpoint
-from callguard.ledger.writer import Chore, Pace, Reports, Trouble, Waiting, Writer, refusal
+from callguard.ledger.privacy import NUMBERS
+from callguard.ledger.publishing import Publisher
+from callguard.ledger.readers import Readers
+from callguard.ledger.settings import Settings
+from callguard.ledger.writer import Chore, Reports, Trouble, Waiting, Writer, refusal
 
 #: How long a fact that nobody waits for may wait for company, seconds.
 _LINGER_SECONDS = 0.05
 
-#: How many questions are answered at the same time.
-_READERS = 2
-
-Answer = TypeVar("Answer")
-
 #: How often the loop looks whether a commit hangs, seconds.
 _WATCH_SECONDS = 0.25
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What a ledger needs to know."""
-
-    url: str  #: sqlite:////path/to/ledger.db or postgresql://user@host/database
-    key: SigningKey | None = None  #: signs, if there is no key file
-    key_file: Path | None = None  #: made if missing; ``None``: beside an SQLite ledger, with suffix ``.key``
-    name: str = "callguard"  #: the name of this controller in its entries
-    deadline: float = 2.0  #: seconds after which a commit that hangs is given up by those who wait for it
-    pace: Pace = field(default_factory=Pace)
-    targets: tuple[Target, ...] = ()  #: where checkpoints go besides the database
-    endpoints: tuple[Endpoint, ...] = ()  #: who is told of events by webhook
-    privacy: Privacy = field(default_factory=Privacy)  #: how phone numbers are stored
-    memory: int = 100_000  #: entries kept in memory while the database is away (about 2 kB each)
 
 
 class Ledger:
@@ -72,7 +48,6 @@ class Ledger:
         self._settings = settings
         self._url = parse_url(settings.url)
         self._file = file_of(self._url)
-        self._key_file = settings.key_file or (self._file.with_suffix(".key") if self._file else None)
         self._listeners: list[Callable[[Trouble | None], None]] = []
         self._pending: set[asyncio.Future[Receipt]] = set()
         self._batch: list[Waiting] = []
@@ -82,8 +57,6 @@ class Ledger:
         self._hanging: Trouble | None = None  # what the watch says
         self._watcher: asyncio.Task[None] | None = None
         self._publisher = Publisher(settings.targets)
-        self._couriers = [Courier(endpoint, self._post()) for endpoint in settings.endpoints]
-        self._rounds: list[asyncio.Task[None]] = []
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -97,12 +70,19 @@ class Ledger:
             return
         self._loop = asyncio.get_running_loop()
         outside = await self._newest_outside()
-        await asyncio.to_thread(self._prepare, outside)
+        origin = await asyncio.to_thread(self._prepare, outside)
         self._publisher.start()
-        for note in await self._ask(lambda connection: reading.checkpoints_after(connection, outside)):
+        for note in await self._readers.ask(lambda c: reading.checkpoints_after(c, outside)):
             self._publisher.put(note)
+        self._mail = Mail(
+            endpoints=self._settings.endpoints,
+            readers=self._readers,
+            do=self._do,
+            privacy=self._settings.privacy,
+            origin=origin,
+        )
         self._writer.start()
-        self._rounds = [asyncio.create_task(courier.run(), name="outbox") for courier in self._couriers]
+        self._mail.start()
         self._watcher = asyncio.create_task(self._watch(), name="ledger-watch")
 
     async def close(self) -> None:
@@ -113,21 +93,17 @@ class Ledger:
         """
         if self._watcher is None:
             return
-        for task in self._rounds:
-            task.cancel()
-        await asyncio.gather(*self._rounds, return_exceptions=True)
-        # Threads outlive the tasks that asked them; what they opened can only be closed after them.
-        await asyncio.to_thread(self._threads.shutdown)
-        self._turns.close()
+        await self._mail.stop()
         self._flush()
         unwritten = await asyncio.to_thread(self._writer.stop, self._settings.deadline + 5)
         self._watcher.cancel()
         self._watcher = None
         await asyncio.sleep(0)  # what the writer's last calls left for the loop
         await self._publisher.stop(self._settings.deadline)
-        self._readers.dispose()
+        await asyncio.to_thread(self._readers.close, self._settings.deadline)
         if unwritten:
-            raise LedgerError(f"{unwritten} entries were never made durable: {self._reason()}")
+            why = self.trouble.reason if self.trouble else "the database did not answer in time"
+            raise LedgerError(f"{unwritten} entries were never made durable: {why}")
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -209,11 +185,12 @@ class Ledger:
         Raises:
             LedgerError: the ledger has no key file, or cannot be written.
         """
-        if self._key_file is None or self._settings.key is not None:
+        file = self._settings.signing_key_file()
+        if file is None:
             raise LedgerError("this ledger's key was handed in from outside; change it there")
-        old = SigningKey.load(self._key_file).public
+        old = SigningKey.load(file).public
         new = SigningKey.generate()
-        await asyncio.to_thread(new.save, self._key_file)
+        await asyncio.to_thread(new.save, file)
         await self.append(Entry.now(KeyChanged(old=str(old), new=str(new.public))))
         return new.public
 
@@ -221,7 +198,7 @@ class Ledger:
 
     async def size(self) -> int:
         """How many entries there are."""
-        return await self._ask(reading.size)
+        return await self._readers.ask(reading.size)
 
     async def entries(
         self,
@@ -237,7 +214,7 @@ class Ledger:
         asked = reading.Question(
             call=call, kinds=tuple(kinds), after=after, since=since, until=until, limit=limit
         )
-        return await self._ask(asked.answer)
+        return await self._readers.ask(asked.answer)
 
     async def search(
         self,
@@ -257,55 +234,46 @@ class Ledger:
             for name, value in terms.items()
         )
         asked = reading.Question(terms=sought, after=after, since=since, until=until, limit=limit)
-        return await self._ask(asked.answer)
+        return await self._readers.ask(asked.answer)
 
     async def open_calls(self, within: timedelta = timedelta(days=1)) -> list[str]:
         """The calls that arrived within the last day and have not ended, for a controller that starts."""
-        return await self._ask(lambda connection: reading.open_calls(connection, datetime.now(UTC) - within))
+        return await self._readers.ask(
+            lambda connection: reading.open_calls(connection, datetime.now(UTC) - within)
+        )
 
     # -- within -----------------------------------------------------------------------------------
-
-    def _load_key(self) -> SigningKey:
-        if self._settings.key is not None:
-            return self._settings.key
-        if self._key_file is None:
-            raise LedgerError("a ledger in PostgreSQL needs ledger.signing_key: the file of its Ed25519 key")
-        return SigningKey.load_or_create(self._key_file)
 
     async def _newest_outside(self) -> int:
         """How many entries the newest checkpoint outside covers; 0 if nobody can say."""
         notes = [await target.newest() for target in self._settings.targets]
         return max((Checkpoint.parse(note).size for note in notes if note is not None), default=0)
 
-    def _prepare(self, outside: int) -> None:
+    def _prepare(self, outside: int) -> str:
+        """Open everything; returns the name of the ledger."""
         if self._file is not None:
             create_file(self._file)
-        key = self._load_key()
         engine = writing_engine(self._url)
         try:
             with engine.begin() as connection:
                 upgrade(connection)
-                found(connection, key)
+                found(connection, self._settings.load_key())
         except SQLAlchemyError as fault:
             raise LedgerError(f"the ledger cannot be opened: {told(fault)}") from fault
-        self._readers = reading_engine(self._url)
-        with self._readers.connect() as connection:
-            self._origin = outbox.origin_of(connection)
-            if (size := reading.size(connection)) < outside:
-                raise LedgerError(
-                    f"the ledger has {size} entries, but a checkpoint outside it was signed over {outside}: "
-                    "it was cut off or put back to an older state. Restore the newest copy. To go on from "
-                    "this one, keep the old checkpoints as evidence and name a new place for checkpoints"
-                )
-        self._threads = ThreadPoolExecutor(_READERS, thread_name_prefix="callguard-ledger-reader")
-        self._turns = Turns(self._readers)
-        book = Book(
-            engine=engine,
-            file=self._file,
-            load_key=self._load_key,
-            poster=Poster(self._settings.endpoints),
-        )
-        book.open()
+        self._readers = Readers(self._url)
+        try:
+            origin = self._readers.answer(reading.origin)
+            _refuse_older(self._readers.answer(reading.size), outside)
+            book = Book(
+                engine=engine,
+                file=self._file,
+                load_key=self._settings.load_key,
+                poster=Poster(self._settings.endpoints),
+            )
+            book.open()
+        except LedgerError:
+            self._readers.close(self._settings.deadline)
+            raise
         self._writer = Writer(
             book=book,
             by=f"{self._settings.name}/{uuid.uuid4().hex[:8]}",
@@ -316,9 +284,10 @@ class Ledger:
                 settled=lambda group, outcome: self._call_soon(self._settle, group, outcome),
                 changed=lambda trouble: self._call_soon(self._change, trouble),
                 checkpoint=lambda note: self._call_soon(self._publisher.put, note),
-                posted=lambda: self._call_soon(self._wake_couriers),
+                posted=lambda: self._call_soon(self._mail.posted),
             ),
         )
+        return origin
 
     def _call_soon(self, function: Callable[..., None], *arguments: Any) -> None:
         if not self._loop.is_closed():
@@ -349,32 +318,11 @@ class Ledger:
 
     async def outbox(self) -> Mapping[tuple[str, str], int]:
         """How many events there are by endpoint and state (``waiting``, ``delivered``, ``dead``)."""
-        return await self._ask(outbox.count)
+        return await self._mail.count()
 
     async def replay(self, endpoint: str) -> int:
         """Have all dead letters of an endpoint told again. Returns how many there were."""
-        dead = (await self.outbox()).get((endpoint, "dead"), 0)
-        await self._do(lambda pen: outbox.replay(pen, endpoint, datetime.now(UTC)))
-        self._wake_couriers()
-        return dead
-
-    def _post(self) -> Post:
-        async def mark(marks: Sequence[outbox.Mark]) -> None:
-            await self._do(lambda pen: outbox.note_marks(pen, marks))
-
-        return Post(
-            origin=lambda: self._origin,
-            turn=lambda name: self._in_thread(lambda: self._turns.mine(name)),
-            due=lambda name, many: self._ask(lambda c: outbox.due_letters(c, name, datetime.now(UTC), many)),
-            next_due=lambda name: self._ask(lambda c: outbox.next_due(c, name)),
-            mark=mark,
-            clear=lambda: self._do(lambda pen: outbox.clear_delivered(pen, datetime.now(UTC))),
-            content=lambda entry: self._settings.privacy.shown(entry.content),
-        )
-
-    def _wake_couriers(self) -> None:
-        for courier in self._couriers:
-            courier.posted()
+        return await self._mail.replay(endpoint)
 
     async def _do(self, work: Callable[[Pen], None]) -> None:
         """Have the writer do something between two groups."""
@@ -404,28 +352,22 @@ class Ledger:
                 self._hanging = None
                 self._tell()
 
-    def _reason(self) -> str:
-        return self.trouble.reason if self.trouble else "the database did not answer in time"
-
-    async def _ask(self, question: Callable[[Connection], Answer]) -> Answer:
-        def ask() -> Answer:
-            try:
-                with self._readers.connect() as connection, connection.begin():
-                    return question(connection)
-            except SQLAlchemyError as fault:
-                raise LedgerError(f"the ledger cannot be read: {told(fault)}") from fault
-
-        return await self._in_thread(ask)
-
-    async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
-        return await self._loop.run_in_executor(self._threads, work)
-
 
 async def open_ledger(url: str, key: SigningKey | None = None, **settings: Any) -> Ledger:
     """Open the ledger at ``url``, creating it if there is none; see :class:`Settings`."""
     ledger = Ledger(Settings(url=url, key=key, **settings))
     await ledger.open()
     return ledger
+
+
+def _refuse_older(size: int, outside: int) -> None:
+    """Refuse to go on from a ledger that is an older state of itself."""
+    if size < outside:
+        raise LedgerError(
+            f"the ledger has {size} entries, but a checkpoint outside it was signed over {outside}: it was "
+            "cut off or put back to an older state. Restore the newest copy. To go on from this one, keep "
+            "the old checkpoints as evidence and name a new place for checkpoints"
+        )
 
 
 def _finish(future: asyncio.Future[None], fault: LedgerError | None) -> None:

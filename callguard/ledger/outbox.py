@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, select, update
 
-from callguard.ledger.bodies import Kind
 from callguard.ledger.entry import Stored, microseconds
+from callguard.ledger.kinds import Kind
 from callguard.ledger.pen import Pen
-from callguard.ledger.schema import checkpoints, entries, head, outbox
+from callguard.ledger.schema import checkpoints, entries, outbox
 from callguard.ledger.webhook import CHECKPOINT_EVENT, Endpoint
 
 #: Delivered rows are kept so long, for those who ask what was told when.
@@ -196,11 +196,6 @@ def dead_letters(
 def replay(pen: Pen, endpoint: str, now: datetime) -> None:
     """Have all dead letters of an endpoint told again."""
     pen.run(_REVIVE, {"name": endpoint, "now": microseconds(now)})
-
-
-def origin_of(connection: Connection) -> str:
-    """The name of the ledger."""
-    return connection.scalar(select(head.c.origin)) or ""
 
 
 def _moment(found: int) -> datetime:

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, exists, select
 
-from callguard.ledger.bodies import Kind
 from callguard.ledger.entry import Stored, microseconds, term
+from callguard.ledger.kinds import Kind
 from callguard.ledger.schema import checkpoints, entries, head, terms
 
 
@@ -55,6 +55,11 @@ class Question:
 def size(connection: Connection) -> int:
     """How many entries there are."""
     return connection.scalar(select(head.c.size)) or 0
+
+
+def origin(connection: Connection) -> str:
+    """The name of the ledger in its checkpoints."""
+    return connection.scalar(select(head.c.origin)) or ""
 
 
 def checkpoints_after(connection: Connection, size: int) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from callguard.ledger.bodies import Kind
 from callguard.ledger.entry import Stored
+from callguard.ledger.kinds import Kind
 
 Content = Mapping[str, Any]
 

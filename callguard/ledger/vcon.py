@@ -16,9 +16,9 @@ from hashlib import sha1, sha256
 from typing import Any
 
 from callguard.consent.words import CAPTURING, Outcome
-from callguard.ledger.bodies import Kind
 from callguard.ledger.case import Case, Heard, Recorded
 from callguard.ledger.entry import Stored
+from callguard.ledger.kinds import Kind
 from callguard.ledger.story import decisions
 
 SYNTAX = "0.4.0"

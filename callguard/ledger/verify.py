@@ -19,7 +19,6 @@ from hashlib import sha256
 from sqlalchemy.exc import SQLAlchemyError
 
 from callguard.errors import LedgerError
-from callguard.ledger.bodies import Kind
 from callguard.ledger.commit import BEFORE_FIRST
 from callguard.ledger.database import told
 from callguard.ledger.diagnosis import diagnose
@@ -27,6 +26,7 @@ from callguard.ledger.entry import microseconds
 from callguard.ledger.findings import Finding, Report, Wrong
 from callguard.ledger.index import check_index
 from callguard.ledger.keys import Checkpoint, PublicKey
+from callguard.ledger.kinds import Kind
 from callguard.ledger.source import EdgeRow, Row, Source
 from callguard.ledger.tree import Frontier
 

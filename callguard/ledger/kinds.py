@@ -1,0 +1,45 @@
+"""The kinds of entries. A kind is never renamed: old entries keep it for ever."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Everything that the ledger can say."""
+
+    CALL_ARRIVED = "call.arrived"
+    CALL_RULED = "call.ruled"
+    ANNOUNCEMENT_PLAYED = "announcement.played"
+    QUESTION_ASKED = "question.asked"
+    ANSWER = "answer"
+    CONSENT = "consent"
+    ROUTED = "routed"
+    CAPTURE_ORDERED = "capture.ordered"
+    CAPTURE_STARTED = "capture.started"
+    CAPTURE_CONFIRMED = "capture.confirmed"
+    CAPTURE_PAUSED = "capture.paused"
+    CAPTURE_RESUMED = "capture.resumed"
+    CAPTURE_STOPPED = "capture.stopped"
+    CAPTURE_ERASED = "capture.erased"
+    CAPTURE_FAILED = "capture.failed"
+    HOLD_SET = "hold.set"
+    HOLD_LIFTED = "hold.lifted"
+    PARTY_JOINED = "party.joined"
+    PARTY_LEFT = "party.left"
+    VIOLATION = "violation"
+    RESCUED = "rescued"
+    FAULT = "fault"
+    CALL_ENDED = "call.ended"
+    ACCESS = "access"
+    EXPORT = "export"
+    RETENTION = "retention"
+    CONFIG_CHANGED = "config.changed"
+    TABLE_CHANGED = "table.changed"
+    REGISTER_CHANGED = "register.changed"
+    CONTROLLER_STARTED = "controller.started"
+    CONTROLLER_STOPPED = "controller.stopped"
+    RECORDING_OFF = "recording.switched_off"
+    RECORDING_ON = "recording.switched_on"
+    KEY_CHANGED = "ledger.key_changed"
+    RECOVERED = "ledger.recovered"
