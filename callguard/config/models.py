@@ -189,6 +189,7 @@ class VaultKey(Section):
 class Vault(Section):
     """Where recordings are sealed into."""
 
+    enabled: bool = False
     directory: FilePath = Path("/var/lib/callguard/vault")
     keys: FilePath = Path("/var/lib/callguard/keys/recordings")
     key: VaultKey = VaultKey()

@@ -80,7 +80,8 @@ NO_ANSWER = Answer(kind="none")
 SILENCE = Answer(kind="silence")
 
 #: Where these are the reason why nothing is captured, nothing has to be said either.
-UNTOLD = frozenset({Outcome.SWITCHED_OFF, Outcome.NOT_ALLOWED, Outcome.FAULT})
+#: A refusal here is one from before the call, which callguard was told of.
+UNTOLD = frozenset({Outcome.SWITCHED_OFF, Outcome.NOT_ALLOWED, Outcome.FAULT, Outcome.REFUSED})
 
 #: A prompt that must be heard and was cut short by something other than the caller is played once more.
 REPLAYS = 1
@@ -109,7 +110,8 @@ def arrive(call: Call, event: CallArrived) -> Step:
     if plan.exempt:
         return decide(call, Outcome.EXEMPT, event.at)
     if not plan.capture and plan.uncaptured in UNTOLD:
-        return decide(call, plan.uncaptured, event.at)
+        before = plan.uncaptured is Outcome.REFUSED
+        return decide(call, plan.uncaptured, event.at, Answer(kind="prior") if before else NO_ANSWER)
     if plan.announcement is None:
         if plan.form is Form.NONE:
             return told(call, event)

@@ -108,6 +108,8 @@ class Plan:
     recorded_queue: str
     unrecorded_queue: str
     on_refusal: OnRefusal = OnRefusal.UNRECORDED_QUEUE
+    purposes: tuple[str, ...] = ()  #: what the recording may be used for, as announced
+    retention_days: int | None = None  #: how long it is kept
     announcement: Prompt | None = None  #: told to its end; a cut announcement is no notice
     question: Prompt | None = None  #: asked after it; a key may cut it short
     invalid: Prompt | None = None  #: said after a key that means nothing

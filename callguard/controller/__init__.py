@@ -1,9 +1,10 @@
 """The conductor: turns what Asterisk says into events of the core, and carries out what the core orders."""
 
 from callguard.controller.conductor import Conductor
+from callguard.controller.keeping import spool_of
 from callguard.controller.planning import Planner, Request, needed
 from callguard.controller.rulebook import Rulebook, planner_of, table_of
-from callguard.controller.service import Service, service, spool_of
+from callguard.controller.service import Service, service
 
 __all__ = [
     "Conductor",

@@ -11,6 +11,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Coroutine, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -28,14 +29,18 @@ from callguard.consent import events as ev
 from callguard.consent.words import Outcome, Plan
 from callguard.controller.conversation import Conversation, playback_id
 from callguard.controller.planning import Planner, Request
+from callguard.controller.register import Register
+from callguard.controller.sealing import Keeper
 from callguard.controller.sweep import stop_every_recorder, stop_recorders
 from callguard.controller.switch import Switch
+from callguard.controller.terms import ruled
 from callguard.controller.verdict import Verdict
 from callguard.errors import AsteriskError, CallguardError
 from callguard.ledger import Entry, Kind, Ledger, body_for
 from callguard.ledger.bodies import AnyBody, Arrived, Fault, Rescued
 from callguard.ledger.bodies import Switch as SwitchEntry
-from callguard.recording import Spool
+from callguard.recording import Measures, Spool
+from callguard.vault import Vault
 
 log = structlog.get_logger(__name__)
 
@@ -43,19 +48,32 @@ log = structlog.get_logger(__name__)
 MOST_PLAYBACKS = 16
 
 
+#: Answers of a caller that a site may remember for the next calls.
+REMEMBERED = frozenset({Outcome.GRANTED, Outcome.REFUSED, Outcome.WITHDRAWN})
+
+
 class Conductor:
     """All calls of one PBX. ``start`` it, ``stop`` it; what happens in between comes from Asterisk."""
 
     def __init__(
-        self, *, config: Config, planner: Planner, ledger: Ledger, spool: Spool, switch: Switch
+        self,
+        *,
+        config: Config,
+        planner: Planner,
+        ledger: Ledger,
+        spool: Spool,
+        switch: Switch,
+        register: Register,
     ) -> None:
         self.config = config
         self.planner = planner
         self.ledger = ledger
         self.spool = spool
         self.switch = switch
+        self.register = register
         self.conversations: dict[str, Conversation] = {}
         self.replaced = asyncio.Event()
+        self.keeper: Keeper | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._off = switch.off
         ari, ami = config.asterisk.ari, config.asterisk.ami
@@ -90,6 +108,31 @@ class Conductor:
         """Connect. AMI first: a capture that could not be stopped must not be started."""
         await self.ami.start()
         await self.link.start()
+        if self.keeper is not None:
+            channels = await self.ami.status() if self.ami.connected else []
+            await self.keeper.take_up({channel.get("Uniqueid", "") for channel in channels})
+
+    async def keep(self, vault: Vault, measures: Measures) -> None:
+        """Seal recordings into a vault from now on.
+
+        Raises:
+            CallguardError: the vault or its key cannot be used.
+        """
+        self.keeper = Keeper(
+            vault,
+            self.spool,
+            measures,
+            note=self.note,
+            alert=self.alert,
+            stop=self._capture_failed,
+            own=self.own,
+        )
+        await self.keeper.start()
+
+    def _capture_failed(self, call: str, fault: ev.Fault, detail: str) -> None:
+        for conversation in self.conversations.values():
+            if conversation.call.id == call:
+                conversation.failed(fault, detail)
 
     async def stop(self) -> None:
         """Let go of the PBX: callers in the dialogue go on unrecorded, conversations are left as they are."""
@@ -104,8 +147,10 @@ class Conductor:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.ami.stop()
+        if self.keeper is not None:
+            await self.keeper.close()
 
-    def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def own(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something in a task that is ours; what it raises is logged, never lost."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
@@ -149,6 +194,23 @@ class Conductor:
     def ended(self, conversation: Conversation) -> None:
         """The call is over."""
         self.conversations.pop(conversation.channel.id, None)
+        days, outcome = self.config.law.remember_answers_days, conversation.call.outcome
+        if days is not None and outcome in REMEMBERED and conversation.call.plan is not None:
+            self.own(self._remember(conversation, outcome, days), f"remember {conversation.call.id}")
+
+    async def _remember(self, conversation: Conversation, outcome: Outcome, days: int) -> None:
+        """Keep the caller's answer for the next calls of the same number."""
+        now = datetime.now(UTC)
+        body = await self.register.remember(
+            conversation.channel.caller_number,
+            conversation.call.agreed.purposes,
+            outcome,
+            now.date() + timedelta(days=days),
+            now=now,
+            call=conversation.call.id,
+        )
+        if body is not None:
+            conversation.note(body)
 
     def note(self, body: AnyBody, call: str = "") -> None:
         """Write a fact into the ledger; nobody waits for it."""
@@ -165,13 +227,13 @@ class Conductor:
                 if conversation := self.conversations.get(event.channel):
                     conversation.playback_finished(event.playback, event.state)
             case said.CallBroadcast():
-                self._own(self._claim(event.channel.id), f"claim {event.channel.id}")
+                self.own(self._claim(event.channel.id), f"claim {event.channel.id}")
             case said.StasisStart():
                 self._arrived(event)
             case said.StasisEnd():
                 conversation = self.conversations.get(event.channel.id)
                 if conversation and not conversation.routed:
-                    self._own(conversation.left_stasis(), f"left {event.channel.id}")
+                    self.own(conversation.left_stasis(), f"left {event.channel.id}")
             case said.ChannelHangupRequest() | said.ChannelDestroyed():
                 if conversation := self.conversations.get(event.channel.id):
                     conversation.hung_up()
@@ -187,7 +249,7 @@ class Conductor:
             detail = f"the dialplan asked for queue {queue!r}; config.yaml has: {known}"
             log.error("no such queue, the call goes on unrecorded", channel=channel.id, detail=detail)
             self.note(Fault(where="dialplan", detail=detail[:500]))
-            self._own(self._let_go(channel, f"{queue}-unrecorded"), f"let go {channel.id}")
+            self.own(self._let_go(channel, f"{queue}-unrecorded"), f"let go {channel.id}")
             return
         request = Request(queue=queue, caller=channel.caller_number, called=called, customer=customer or None)
         conversation = Conversation(
@@ -201,7 +263,7 @@ class Conductor:
         conversation.note(
             Arrived(channel=channel.id, caller=channel.caller_number[:128], called=called, queue=queue)
         )
-        self._own(conversation.run(self._plan(request, conversation)), f"call {conversation.call.id}")
+        self.own(conversation.run(self._plan(request, conversation)), f"call {conversation.call.id}")
 
     def _plan(self, request: Request, conversation: Conversation) -> Plan:
         try:
@@ -209,6 +271,7 @@ class Conductor:
         except CallguardError as error:
             self.alert("no plan for this call", str(error), conversation.call.id)
             return self.planner.unplanned(request.queue)
+        conversation.note(ruled(planned.ruling, planned.admission, sampled=planned.sampled))
         if planned.concern:
             self.alert("call not recorded", planned.concern, conversation.call.id)
         return planned.plan
@@ -235,8 +298,11 @@ class Conductor:
     def _ami_event(self, event: Mapping[str, str]) -> None:
         match event.get("Event"):
             case "Hangup":
-                if conversation := self.conversations.get(event.get("Uniqueid", "")):
+                channel = event.get("Uniqueid", "")
+                if conversation := self.conversations.get(channel):
                     conversation.hung_up()
+                elif self.keeper is not None:
+                    self.keeper.hung_up(channel)
             case "MixMonitorStart":
                 self._recorder_started(event)
             case "UserEvent":
@@ -245,7 +311,7 @@ class Conductor:
     def _recorder_started(self, event: Mapping[str, str]) -> None:
         channel = event.get("Uniqueid", "")
         if self._off:
-            self._own(self._stop_late(channel), f"switched off {channel}")
+            self.own(self._stop_late(channel), f"switched off {channel}")
         elif conversation := self.conversations.get(channel):
             conversation.recorder_started()
 
@@ -256,7 +322,7 @@ class Conductor:
             case "CallguardCapture":
                 if conversation is not None and event.get("Call") == conversation.call.id:
                     recorder = event.get("MixMonitorID", "")
-                    self._own(conversation.capture_started(recorder), f"capture {channel}")
+                    self.own(conversation.capture_started(recorder), f"capture {channel}")
             case "CallguardRescue" | "CallguardUnheard" as what:
                 detail = "the lease ran out" if what == "CallguardRescue" else "no controller took the call"
                 call = conversation.call.id if conversation else ""
@@ -301,7 +367,7 @@ class Conductor:
             if channel.app_name in {"Stasis", "StasisBroadcast"} and self._ours(channel, data):
                 queue = arguments(tuple(data[-1].split(":")))[1] if ":" in data[-1] else data[-1]
                 self.note(Rescued(channel=channel.id, queue=queue, detail="found without a controller"))
-                self._own(self._adopt(channel, queue), f"adopt {channel.id}")
+                self.own(self._adopt(channel, queue), f"adopt {channel.id}")
 
     def _ours(self, channel: Channel, data: list[str]) -> bool:
         app = self.config.asterisk.ari.app

@@ -22,9 +22,10 @@ from callguard.consent import Call, Plan, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.words import ConsentEntry, Outcome, Party
+from callguard.controller.sealing import Keeper
 from callguard.controller.sweep import stop_recorders
 from callguard.controller.verdict import Verdict
-from callguard.errors import AsteriskError, LedgerError
+from callguard.errors import AsteriskError, CallguardError, LedgerError, RecordingError
 from callguard.ledger import Entry, Ledger, Receipt, body_for
 from callguard.ledger.bodies import AnyBody, Ended, Routed
 from callguard.recording import Spool
@@ -50,6 +51,7 @@ class House(Protocol):
     ami: Ami
     ledger: Ledger
     spool: Spool
+    keeper: Keeper | None
 
     @property
     def ari(self) -> Ari | None:
@@ -92,6 +94,7 @@ class Conversation:
     _playback: Playback | None = None
     _capture: bool = False
     _own_recorder_seen: bool = False
+    _sealing: bool = False
     _timers: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
 
     @property
@@ -113,8 +116,9 @@ class Conversation:
         finally:
             for timer in self._timers.values():
                 timer.cancel()
-            self._write_ended()
             self.house.ended(self)
+        # Not when callguard itself leaves: then the call goes on, and so does its recording.
+        await self._write_ended()
 
     # ------------------------------------------------------------------ what Asterisk said
 
@@ -170,6 +174,12 @@ class Conversation:
                 return
             await asyncio.sleep(PROOF_STEP)
         self.feed(ev.CaptureConfirmed(at=time.monotonic(), state=ev.CaptureState.ON, offset=0))
+        if self.house.keeper is not None:
+            try:
+                await self.house.keeper.begin(self.call, self.channel.id)
+                self._sealing = True
+            except RecordingError as error:
+                self.failed(ev.Fault.SPOOL, str(error))
 
     # ------------------------------------------------------------------ the core's turn
 
@@ -181,16 +191,14 @@ class Conversation:
         for action in actions:
             try:
                 await self._carry_out(action)
-            except AsteriskError as error:
+            except CallguardError as error:
                 if self.call.state is State.ENDED or isinstance(action, do.StopPlaying):
                     continue  # the channel is gone, or its playback was
-                self.log.warning(
-                    "Asterisk did not do as ordered", order=type(action).__name__, why=str(error)
-                )
+                self.log.warning("an order was not carried out", order=type(action).__name__, why=str(error))
                 self._unable(action, error)
                 return
 
-    def _unable(self, action: do.Action, error: AsteriskError) -> None:
+    def _unable(self, action: do.Action, error: CallguardError) -> None:
         """An order could not be carried out: a fault in the dialogue; afterwards the lease rescues."""
         if isinstance(action, do.Route | do.End):
             self.house.alert("caller not handed on, the dialplan's lease will", str(error), self.call.id)
@@ -324,15 +332,23 @@ class Conversation:
         if self.recorder:
             # Asterisk closes the files before it answers (22.10.1), so what is removed stays away.
             await self.house.ami.stop_mixmonitor(self.channel.id, self.recorder)
-        if shred:
+        if not shred:
+            return
+        if self._sealing and self.house.keeper is not None:
+            self._sealing = False
+            await self.house.keeper.destroy(self.call.id, by="caller", reason="consent withdrawn")
+        else:
             self.house.spool.remove(self.call.id)
 
     def note(self, body: AnyBody) -> None:
         """Write a fact of the shell into the ledger; nobody waits for it."""
         self.house.ledger.note(Entry.now(body, self.call.id))
 
-    def _write_ended(self) -> None:
-        seconds = self.house.spool.seconds(self.call.id) if self._capture else 0.0
+    async def _write_ended(self) -> None:
+        if self._sealing and self.house.keeper is not None:
+            seconds = await self.house.keeper.end(self.call.id)
+        else:
+            seconds = self.house.spool.seconds(self.call.id) if self._capture else 0.0
         self.captured = max(self.captured, seconds)
         outcome = self.call.outcome or Outcome.FAULT
         self.note(Ended(outcome=outcome, captured_ms=round(1000 * self.captured)))

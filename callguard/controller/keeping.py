@@ -28,7 +28,7 @@ def vault_of(config: Config) -> Vault:
 
 
 def spool_of(config: Config) -> Spool:
-    """The site's spool."""
+    """The spool as configured."""
     own = config.spool
     return Spool(
         directory=own.directory,

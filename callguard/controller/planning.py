@@ -12,10 +12,10 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from callguard.config import Config
 from callguard.consent.words import Basis, Form, OnRefusal, Outcome, Plan, Prompt
+from callguard.controller.register import Register
 from callguard.controller.terms import agents_agreed, agents_at, other_ways, terms_of
 from callguard.law import (
     Admission,
@@ -39,13 +39,6 @@ from callguard.prompts.library import Library, in_turn
 KEPT_PLANS = 2000
 
 
-class PriorConsents(Protocol):
-    """Consents that were given before the call."""
-
-    def prior(self, number: str, purposes: tuple[str, ...], now: datetime) -> object | None:
-        """The consent that covers these purposes now, if there is one."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What is known of a call when it arrives. The numbers are as the PBX gave them: anything."""
@@ -64,13 +57,14 @@ class Planned:
     ruling: Ruling
     admission: Admission
     concern: str = ""  #: why nothing may be captured although nobody refused
+    sampled: bool | None = None  #: whether this call is among those that are recorded; None: nobody asked
 
 
 class Planner:
     """Makes plans. Replaced as a whole when configuration, table or prompts change."""
 
     def __init__(
-        self, config: Config, table: Table, library: Library, register: PriorConsents | None = None
+        self, config: Config, table: Table, library: Library, register: Register | None = None
     ) -> None:
         self.config = config
         self.table = table
@@ -85,32 +79,36 @@ class Planner:
         Raises:
             PromptError: a prompt that the plan needs was not built or is damaged: nothing may be captured.
         """
-        planned = self._for_places(request)
+        now = datetime.now(UTC)
+        wish = self._register.preference(request.caller, now) if self._register else None
+        planned = self._for_places(request, wish.language if wish else None)
         if switched_off:
             return replace(planned, plan=silent(planned.plan, Outcome.SWITCHED_OFF))
-        if not planned.plan.capture:
-            return planned
         plan = planned.plan
-        queue = self.config.queues[request.queue]
-        if not sampled(call, queue.sample_percent):
-            return replace(planned, plan=replace(plan, capture=False, uncaptured=Outcome.NOT_SAMPLED))
-        if self._register is not None and request.caller:
-            purposes = planned.admission.purposes
-            if self._register.prior(request.caller, purposes, datetime.now(UTC)) is not None:
-                return replace(planned, plan=replace(plan, prior=True))
-        return planned
+        if not plan.capture:
+            return planned
+        if wish is not None and wish.never and not plan.duty:
+            return replace(planned, plan=silent(plan, Outcome.REFUSED))
+        chosen = sampled(call, self.config.queues[request.queue].sample_percent)
+        if not chosen:
+            plan = replace(plan, capture=False, uncaptured=Outcome.NOT_SAMPLED)
+        elif self._register and self._register.prior(request.caller, planned.admission.purposes, now):
+            plan = replace(plan, prior=True)
+        return replace(planned, plan=plan, sampled=chosen)
 
-    def for_parties(self, queue: str, parties: Sequence[PartyFacts]) -> Planned:
+    def for_parties(self, queue: str, parties: Sequence[PartyFacts], language: str | None = None) -> Planned:
         """The plan for these parties, whoever they are.
 
         Raises:
             PromptError: see ``plan``.
         """
         ruling = rule_for(self.table, parties, region=self.config.site.country)
-        return self.admitted(queue, ruling, admit(self.table, ruling, self._terms[queue]))
+        return self.admitted(queue, ruling, admit(self.table, ruling, self._terms[queue]), language)
 
-    def admitted(self, queue: str, ruling: Ruling, admission: Admission) -> Planned:
-        """The plan for a call that the law admits on these terms.
+    def admitted(
+        self, queue: str, ruling: Ruling, admission: Admission, language: str | None = None
+    ) -> Planned:
+        """The plan for a call that the law admits on these terms, in the caller's language if it is served.
 
         Raises:
             PromptError: see ``plan``.
@@ -122,6 +120,8 @@ class Planner:
             recorded_queue=config.recorded_queue(queue),
             unrecorded_queue=config.unrecorded_queue(queue),
             on_refusal=OnRefusal(admission.refusal.value),
+            purposes=admission.purposes,
+            retention_days=admission.retention_days,
             duty=admission.duty,
             capture=False,
             uncaptured=Outcome.NOT_ALLOWED,
@@ -129,7 +129,10 @@ class Planner:
         forbidden = [
             f"{objection.what}; {objection.fix}" for objection in admission.objections if objection.forbids
         ]
-        spoken = announce_in(ruling, config.languages(queue))
+        served = config.languages(queue)
+        if language in served:
+            served = tuple(dict.fromkeys((language, *served)))
+        spoken = announce_in(ruling, served)
         if spoken.missing:
             forbidden.append(
                 f"the announcement has to be in {', '.join(spoken.missing)}; add it to the queue's languages"
@@ -168,13 +171,13 @@ class Planner:
             PartyFacts(role="recorder", site=site.recorder),
         ]
 
-    def _for_places(self, request: Request) -> Planned:
+    def _for_places(self, request: Request, language: str | None) -> Planned:
         region = self.config.site.country
         caller, called = locate(request.caller, region), locate(request.called, region)
-        key = (request.queue, caller, called, request.customer)
+        key = (request.queue, caller, called, request.customer, language)
         planned = self._kept.get(key)
         if planned is None:
-            planned = self.for_parties(request.queue, self.parties(request))
+            planned = self.for_parties(request.queue, self.parties(request), language)
             if len(self._kept) < KEPT_PLANS:
                 self._kept[key] = planned
         return planned

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callguard.config import Config, load
-from callguard.controller.planning import Planner, PriorConsents
+from callguard.controller.planning import Planner
+from callguard.controller.register import Register
 from callguard.law import Table, load_table, site_overrides
 from callguard.ledger import Kind
 from callguard.ledger.bodies import Changed
@@ -28,7 +29,7 @@ def table_of(config: Config) -> Table:
     return load_table(site_overrides(config.law.overrides, config.law.files))
 
 
-def planner_of(config: Config, register: PriorConsents | None = None) -> Planner:
+def planner_of(config: Config, register: Register | None = None) -> Planner:
     """Everything that decides about calls.
 
     Raises:
@@ -46,7 +47,7 @@ class Rulebook:
     sha256: str  #: of the configuration file
 
     @classmethod
-    def read(cls, path: Path, register: PriorConsents | None = None) -> Rulebook:
+    def read(cls, path: Path, register: Register | None = None) -> Rulebook:
         """Read everything.
 
         Raises:

@@ -13,27 +13,19 @@ from pathlib import Path
 import structlog
 
 from callguard import __version__
-from callguard.config import Config
+from callguard.config import load
 from callguard.controller.conductor import Conductor
 from callguard.controller.door import Door
+from callguard.controller.keeping import measures_of, spool_of, vault_of
+from callguard.controller.register import Register
 from callguard.controller.rulebook import Rulebook
 from callguard.controller.switch import Switch
 from callguard.errors import CallguardError
 from callguard.law import warm_up
 from callguard.ledger import Entry, Kind, open_ledger
 from callguard.ledger.bodies import Controller, Fault
-from callguard.recording import Spool
 
 log = structlog.get_logger(__name__)
-
-
-def spool_of(config: Config) -> Spool:
-    """The spool as configured."""
-    return Spool(
-        directory=config.spool.directory,
-        allow_persistent_disk=config.spool.allow_persistent_disk,
-        minimum_free=config.spool.minimum_free_mb << 20,
-    )
 
 
 @dataclass(slots=True)
@@ -43,6 +35,7 @@ class Service:
     path: Path
     rulebook: Rulebook
     conductor: Conductor
+    register: Register
 
     async def reload(self) -> bool:
         """Read configuration, table and prompts anew; returns whether they were taken over.
@@ -51,7 +44,7 @@ class Service:
         Calls that are under way keep their plans.
         """
         try:
-            fresh = await asyncio.to_thread(Rulebook.read, self.path)
+            fresh = await asyncio.to_thread(Rulebook.read, self.path, self.register)
         except CallguardError as error:
             log.error("not reloaded, the old rules stay", why=str(error))  # noqa: TRY400 - the text says it all
             self.conductor.note(Fault(where="reload", detail=str(error)[:500]))
@@ -74,7 +67,9 @@ async def service(path: Path) -> AsyncIterator[Service]:
     Raises:
         CallguardError: something is not as it must be before the first call is taken; see its text.
     """
-    rulebook = Rulebook.read(path)
+    first = load(path)
+    register = await asyncio.to_thread(Register.open, first.law.register_url, first.site.country)
+    rulebook = Rulebook.read(path, register)
     config = rulebook.config
     spool = spool_of(config)
     spool.prepare()
@@ -98,12 +93,16 @@ async def service(path: Path) -> AsyncIterator[Service]:
             ledger=ledger,
             spool=spool,
             switch=Switch(config.control.state),
+            register=register,
         )
+        if config.vault.enabled:
+            await conductor.keep(vault_of(config), measures_of(config))
         stack.push_async_callback(conductor.stop)
         door = Door(conductor, config.control.socket)
         await door.open()
         stack.push_async_callback(door.close)
         await conductor.start()
+        conductor.own(register.follow(), "follow the register")
         table = rulebook.planner.table.identity
         log.info("callguard runs", version=__version__, queues=list(config.queues), table=table)
-        yield Service(path, rulebook, conductor)
+        yield Service(path, rulebook, conductor, register)

@@ -58,6 +58,26 @@ class Site:
         self._process: asyncio.subprocess.Process | None = None
         self._write(self._settings)
 
+    @property
+    def vault(self) -> Path:
+        """Where this site's sealed recordings are, once the vault is configured."""
+        return self.directory / "vault"
+
+    def vault_settings(self) -> dict[str, Any]:
+        """The section ``vault`` of a site that seals, with everything in this site's own directory."""
+        keys = self.directory / "keys"
+        return {
+            "enabled": "yes",
+            "directory": str(self.vault),
+            "keys": str(keys / "recordings"),
+            "key": {"file": str(keys / "vault.key")},
+        }
+
+    def configure(self, section: str, values: Mapping[str, Any]) -> None:
+        """Change one section of the configuration file; for the next start or reload."""
+        self._settings = {**self._settings, section: values}
+        self._write(self._settings)
+
     def _write(self, settings: Mapping[str, Any]) -> None:
         ari, ami = self.lab.ari_settings, self.lab.ami_settings
         config: dict[str, Any] = {
@@ -76,6 +96,7 @@ class Site:
             "prompts": {"directory": str(self.prompts)},
             "spool": {"directory": str(self.spool), "minimum_free_mb": "1"},
             "ledger": {"url": f"sqlite:///{self.directory}/ledger.db"},
+            "law": {"register_url": f"sqlite:///{self.directory}/register.db"},
             "control": {
                 "socket": str(self.directory / "control.sock"),
                 "state": str(self.directory / "state"),

@@ -276,6 +276,14 @@ class Sealer:
             capture.pending.save(self._spool.directory)
         return await self._shielded(self._destroy(capture))
 
+    def metadata(self, recording: str) -> Mapping[str, str]:
+        """What `begin` was told of a capture.
+
+        Raises:
+            RecordingError: there is no such capture.
+        """
+        return self._known(recording).pending.metadata
+
     # ------------------------------------------------------------------ figures
 
     @property

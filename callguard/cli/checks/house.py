@@ -11,7 +11,7 @@ from pathlib import Path
 
 from callguard.cli.checks.finding import Finding, advice, fault, ok, warning
 from callguard.config import Config, read
-from callguard.controller.service import spool_of
+from callguard.controller.keeping import spool_of
 from callguard.errors import CallguardError
 from callguard.law import UNKNOWN, load_table, site_overrides
 from callguard.ledger import open_ledger

@@ -17,7 +17,7 @@ from callguard.asterisk.errors import AriRefused
 from callguard.cli.checks.finding import Finding, advice, fault, ok
 from callguard.cli.checks.visit import Visit
 from callguard.config.dialplan import settings, stamp_of
-from callguard.controller.service import spool_of
+from callguard.controller.keeping import spool_of
 from callguard.errors import CallguardError
 from callguard.recording import Spool
 

@@ -1,0 +1,189 @@
+"""Recordings on their way from the spool into the vault: when each begins, ends, or is destroyed.
+
+Where the vault is not enabled there is no keeper, and recordings stay in the spool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from callguard.consent import Call
+from callguard.consent import events as ev
+from callguard.consent.words import Heard
+from callguard.errors import CallguardError
+from callguard.law import Flag
+from callguard.ledger import Kind
+from callguard.ledger.bodies import AnyBody, Capture, Retention
+from callguard.recording import Finished, Measures, Sealer, Spool, evidence
+from callguard.recording.spool import RATE
+from callguard.vault import Vault
+from callguard.vault.store import name as recording_of
+
+log = structlog.get_logger(__name__)
+
+
+class Keeper:
+    """Keeps recordings: the sealer, and what the ledger has to know of its work.
+
+    Args:
+        vault: where recordings go.
+        spool: where they come from.
+        measures: how the sealer works.
+        note: writes a fact about a call into the ledger.
+        alert: somebody has to look at this (what, detail, call).
+        stop: a recording outgrew the spool; its call, to be told of the fault.
+        own: runs something in a task that is ours.
+    """
+
+    def __init__(
+        self,
+        vault: Vault,
+        spool: Spool,
+        measures: Measures,
+        *,
+        note: Callable[[AnyBody, str], None],
+        alert: Callable[[str, str, str], None],
+        stop: Callable[[str, ev.Fault, str], None],
+        own: Callable[[Coroutine[Any, Any, None], str], None],
+    ) -> None:
+        self._vault, self._spool = vault, spool
+        self._note, self._alert, self._stop, self._own = note, alert, stop, own
+        self._sealer = Sealer(vault, spool, self, measures)
+        self._left: dict[str, str] = {}  #: channel -> recording, for calls of the run before this one
+
+    # ------------------------------------------------------------------ life
+
+    async def start(self) -> None:
+        """Begin to seal.
+
+        Raises:
+            CallguardError: the vault or its key cannot be used.
+        """
+        await asyncio.to_thread(self._vault.prepare)
+        await self._sealer.start()
+
+    async def close(self) -> None:
+        """End; what is not sealed yet stays in the spool for the next run."""
+        await self._sealer.close()
+
+    async def take_up(self, alive: Collection[str]) -> None:
+        """Go on with what the run before left: recordings of calls that still live, and of those that ended.
+
+        Args:
+            alive: the channels of the PBX now.
+        """
+        found = await self._sealer.recover()
+        for recording in found.resumed:
+            channel = self._sealer.metadata(recording).get("channel", "")
+            if channel in alive:
+                self._left[channel] = recording
+            else:
+                self._own(self._finish(recording), f"seal {recording}")
+        for path in found.orphans:
+            self._alert("a file in the spool belongs to no recording", str(path), "")
+        self._own(self._close_lost(), "seal what was lost")
+
+    async def _close_lost(self) -> None:
+        for recording, what in (await self._sealer.close_lost()).items():
+            self._alert("the end of a recording is missing", f"{recording}: {what}", _call(recording))
+
+    # ------------------------------------------------------------------ one recording
+
+    async def begin(self, call: Call, channel: str) -> None:
+        """The recorder runs: seal what it writes. A vault that cannot be written is an alert, and retried."""
+        plan = call.agreed
+        recording = recording_of(call.id, 1)
+        metadata = {
+            "channel": channel,
+            "queue": plan.recorded_queue,
+            "purpose": plan.purposes[0] if plan.purposes else "",
+            "jurisdiction": plan.basis.jurisdictions[0] if plan.basis.jurisdictions else "",
+            "until": _until(plan.retention_days),
+        }
+        head, marks = b"", []
+        if Flag.ANNOUNCEMENT_IN_RECORDING.value in plan.basis.flags:
+            played = await asyncio.to_thread(evidence, _files(call.heard))
+            head = played.pcm
+            marks = [("announcement", {"sha256": ",".join(played.sha256)})]
+        await self._sealer.begin(recording, self._spool.paths(call.id), metadata, head=head, head_marks=marks)
+
+    async def end(self, call: str) -> float:
+        """The recorder stopped: seal the rest; returns the seconds that were captured."""
+        return await self._seal(recording_of(call, 1))
+
+    async def destroy(self, call: str, *, by: str, reason: str) -> None:
+        """Destroy a recording, in the spool and in the vault; the ledger keeps the certificate.
+
+        Raises:
+            RecordingError: the vault could not destroy its part; that is tried again.
+        """
+        recording = recording_of(call, 1)
+        certificate = await self._sealer.discard(recording, by=by, reason=reason)
+        body = Retention(
+            action="shred", recording=recording, by=by, reason=reason, certificate=certificate.sha256
+        )
+        self._note(body, call)
+
+    def hung_up(self, channel: str) -> None:
+        """A channel is gone: the end of a recording that the run before began, if it had one."""
+        recording = self._left.pop(channel, None)
+        if recording is not None:
+            self._own(self._finish(recording), f"seal {recording}")
+
+    async def _finish(self, recording: str) -> None:
+        await self._seal(recording)
+
+    async def _seal(self, recording: str) -> float:
+        try:
+            finished = await self._sealer.finish(recording)
+        except CallguardError as error:
+            self._alert("a recording is not sealed yet", str(error), _call(recording))
+            return 0.0
+        self.finished(recording, finished)
+        return finished.samples / RATE
+
+    # ------------------------------------------------------------------ what the sealer tells
+
+    def alert(self, what: str, detail: str, recording: str) -> None:
+        """Somebody has to look at this; sealing goes on being tried."""
+        self._alert(what, detail, _call(recording))
+
+    def overflowed(self, recording: str, detail: str) -> None:
+        """The spool holds as much of this recording as it may."""
+        self._stop(_call(recording), ev.Fault.SPOOL, detail)
+
+    def finished(self, recording: str, finished: Finished) -> None:
+        """A recording is complete: the ledger holds its length and hash."""
+        body = Capture(
+            kind=Kind.CAPTURE_STOPPED,
+            recording=recording,
+            offset=finished.samples,
+            rate=RATE,
+            reason=finished.missing or "sealed",
+            sha256=finished.sha256,
+        )
+        self._note(body, _call(recording))
+
+
+def _call(recording: str) -> str:
+    return recording.rpartition("-")[0]
+
+
+def _until(days: int | None) -> str:
+    """The day until which a recording is kept, RFC 3339."""
+    return (datetime.now(UTC).date() + timedelta(days=days)).isoformat() if days else ""
+
+
+def _files(heard: tuple[Heard, ...]) -> list[Path]:
+    """The files of every announcement that was heard to its end."""
+    media = [
+        medium for each in heard if each.completely and each.prompt.name == "announcement"
+        for medium in each.prompt.media
+    ]  # fmt: skip
+    return [Path(f"{medium.removeprefix('sound:')}.wav") for medium in media]
