@@ -2,7 +2,7 @@
 
 SQLite: WAL with ``synchronous=FULL``, so a commit that returned survives a power cut; the writer's
 transactions begin IMMEDIATE, so two writers queue up instead of failing at the commit.
-PostgreSQL: its own default, ``synchronous_commit=on``; the one row of ``head`` is the queue.
+PostgreSQL: ``synchronous_commit=on``; the one row of ``head`` is the queue.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def _begin(connection: Connection) -> None:
 
 def _postgres_engine(url: URL, **options: Any) -> Engine:
     milliseconds = round(1000 * LOCK_SECONDS)
-    session = f"-c lock_timeout={milliseconds} -c application_name=callguard"
+    # A server may be set to answer before the disk does; what we promise is that it has.
+    session = f"-c synchronous_commit=on -c lock_timeout={milliseconds} -c application_name=callguard"
     try:
         return create_engine(
             url,

@@ -29,17 +29,17 @@ class Cluster:
 
     def __init__(self) -> None:
         self._binaries = _binaries()
-        self._home = Path(tempfile.mkdtemp(prefix="callguard-pg-"))
-        self._data = self._home / "data"
+        self.home = Path(tempfile.mkdtemp(prefix="callguard-pg-"))
+        self._data = self.home / "data"
         self._user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if self._user:
-            shutil.chown(self._home, "postgres")
+            shutil.chown(self.home, "postgres")
         self._run("initdb", "-D", self._data, "-U", "callguard", "-A", "trust", "-E", "UTF8", "--no-sync")
         self.start()
 
     def start(self) -> None:
-        options = f"-k {self._home} -c listen_addresses='' -c max_connections=50"
-        log = self._home / "log"
+        options = f"-k {self.home} -c listen_addresses='' -c max_connections=50"
+        log = self.home / "log"
         self._run("pg_ctl", "-D", self._data, "-o", options, "-l", log, "-w", "-t", "30", "start")
 
     def stop_now(self) -> None:
@@ -59,14 +59,14 @@ class Cluster:
         """The URL of a fresh, empty database."""
         name = f"ledger_{uuid.uuid4().hex[:12]}"
         with psycopg.connect(
-            host=str(self._home), user="callguard", dbname="postgres", autocommit=True
+            host=str(self.home), user="callguard", dbname="postgres", autocommit=True
         ) as admin:
             admin.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
-        return f"postgresql://callguard@/{name}?host={self._home}"
+        return f"postgresql://callguard@/{name}?host={self.home}"
 
     def stop(self) -> None:
         self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop")
-        shutil.rmtree(self._home, ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def _processes(self) -> list[int]:
         postmaster = int((self._data / "postmaster.pid").read_text().split()[0])
@@ -84,4 +84,4 @@ class Cluster:
             cwd="/",
         )
         if done.returncode:
-            raise RuntimeError(f"{program} failed: {done.stderr or (self._home / 'log').read_text()}")
+            raise RuntimeError(f"{program} failed: {done.stderr or (self.home / 'log').read_text()}")

@@ -13,14 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from callguard.errors import LedgerError
 from callguard.ledger import Entry, Ledger, Settings, SigningKey, Trouble, open_ledger
 from callguard.ledger.bodies import Fault
+from callguard.ledger.database import parse_url, writing_engine
 from callguard.ledger.keys import read_public_keys
+from callguard.ledger.pen import Pen
 from callguard.ledger.source import DatabaseSource
 from callguard.ledger.verify import verify
 from fakes import full_disk
+from fakes.doubtful import DoubtfulLine
 from fakes.postgres import Cluster
 from fakes.writing import killed_while_writing
 
@@ -270,6 +274,40 @@ async def test_a_server_that_dies_under_load_loses_nothing_it_promised(own_postg
         own = [int(name) for name in names if int(name) % 40 == start]
         assert own == sorted(own)
     assert_sound(url)
+
+
+async def test_a_commit_whose_answer_was_lost_is_not_done_twice(postgres: Cluster, tmp_path: Path) -> None:
+    url = postgres.new_database()
+    name = url.partition("@/")[2].partition("?")[0]
+    line = DoubtfulLine(postgres.home, tmp_path)
+    await line.open()
+    async with await open_ledger(f"postgresql://callguard@/{name}?host={tmp_path}", KEY) as ledger:
+        told = Told(ledger)
+        await ledger.append(fault("before"))
+        line.break_at_commit = True
+        group = [ledger.append(fault(number)) for number in range(5)]
+        answers = await asyncio.gather(*group, return_exceptions=True)
+        assert all(isinstance(answer, LedgerError) for answer in answers), "in doubt is not durable"
+        ledger.note(fault("later"))
+        await told.until_over()
+        await ledger.append(fault("after"))
+        names = [where for where in await stored(ledger) if where != "ledger.recovered"]
+    await line.close()
+    assert line.broken == 1
+    assert names == ["before", "0", "1", "2", "3", "4", "later", "after"]
+    assert_sound(url)
+
+
+async def test_commits_are_made_to_survive_a_power_cut(url: str) -> None:
+    """Whatever the server or the library would do by themselves."""
+    pen = Pen(writing_engine(parse_url(url)))
+    with pen.transaction():
+        if url.startswith("sqlite"):
+            assert pen.run(text("PRAGMA journal_mode")) == ("wal",)
+            assert pen.run(text("PRAGMA synchronous")) == (2,), "FULL"
+        else:
+            assert pen.run(text("SHOW synchronous_commit")) == ("on",)
+    pen.close()
 
 
 async def test_a_server_that_hangs_is_given_up_at_the_deadline(own_postgres: Cluster) -> None:
