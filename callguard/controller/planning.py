@@ -130,8 +130,6 @@ class Planner:
             f"{objection.what}; {objection.fix}" for objection in admission.objections if objection.forbids
         ]
         served = config.languages(queue)
-        if language in served:
-            served = tuple(dict.fromkeys((language, *served)))
         spoken = announce_in(ruling, served)
         if spoken.missing:
             forbidden.append(
@@ -145,7 +143,13 @@ class Planner:
         if not admission.capture or forbidden:
             return Planned(plan=plan, ruling=ruling, admission=admission, concern=". ".join(forbidden))
         facts = facts_for(config, queue, admission)
-        plan = self._speaking(plan, facts, spoken.languages)
+        languages = spoken.languages
+        if language in served:
+            # The caller's own wish, beside what a law wants said in certain languages.
+            asked = admission.demands
+            bound = asked.french_first or asked.language_choice or len(languages) > 1
+            languages = tuple(dict.fromkeys((*languages, language))) if bound else (language,)
+        plan = self._speaking(plan, facts, languages)
         return Planned(plan=plan, ruling=ruling, admission=admission)
 
     def unplanned(self, queue: str, *, exempt: bool = False) -> Plan:

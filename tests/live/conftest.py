@@ -81,7 +81,7 @@ async def house() -> AsyncIterator[House]:
 async def silence_after_each_test(request: pytest.FixtureRequest) -> AsyncIterator[None]:
     """No call of one test reaches into the next, and every agent is as it was."""
     yield
-    for name in ("lab", "house"):
+    for name in ("lab", "house", "known", "sealed"):
         if name in request.fixturenames:
             used = request.getfixturevalue(name)
-            await (used.lab if name == "house" else used).world.settle()
+            await (used if name == "lab" else used.lab).world.settle()
