@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import click
 
 from callguard.cli.ledgers import (
     FILE,
     ask,
+    by_option,
     database_option,
     keys_of,
     note_access,
@@ -23,6 +25,7 @@ from callguard.cli.ledgers import (
 )
 from callguard.cli.options import config_option
 from callguard.config import Config, load
+from callguard.controller.keeping import vault_of
 from callguard.errors import LedgerError, PromptError
 from callguard.ledger import Kind, Stored
 from callguard.ledger.case import Case, Recorded, Spoken
@@ -31,6 +34,10 @@ from callguard.ledger.proof import prove_entries
 from callguard.ledger.reading import Question
 from callguard.ledger.vcon import vcon
 from callguard.prompts.library import Library
+from callguard.vault import VaultError, export
+
+#: Speech in the clear is put together in memory, never on a disk.
+_MEMORY = Path("/dev/shm")  # noqa: S108
 
 _MEDIATYPES = {".wav": "audio/x-wav", ".ogg": "audio/ogg", ".opus": "audio/ogg", ".flac": "audio/flac"}
 
@@ -39,10 +46,10 @@ _MEDIATYPES = {".wav": "audio/x-wav", ".ogg": "audio/ogg", ".opus": "audio/ogg",
 @click.argument("call")
 @click.option("--format", "form", type=click.Choice(["zip", "vcon"]), default="zip", show_default=True)
 @click.option("-o", "--out", type=FILE, help="Default: CALL.zip or CALL.vcon.json here.")
-@click.option(
-    "--audio", type=FILE, multiple=True, help="A recording to put in, as exported from the vault. Repeatable."
-)
-@click.option("--purpose", default="evidence", show_default=True, help="What for; stands in the ledger.")
+@click.option("--audio", type=FILE, multiple=True, help="A recording from elsewhere to put in. Repeatable.")
+@click.option("--no-audio", is_flag=True, help="Without the recordings, for those who may not hear them.")
+@click.option("--purpose", required=True, help="What it is needed for, for the ledger.")
+@by_option
 @config_option
 @database_option
 @public_key_option
@@ -53,7 +60,9 @@ def evidence(
     form: str,
     out: Path | None,
     audio: tuple[Path, ...],
+    no_audio: bool,
     purpose: str,
+    by: str,
     path: Path,
     database: str | None,
     public_key: Path | None,
@@ -61,7 +70,7 @@ def evidence(
 ) -> None:
     """Put together what was said, answered and recorded on CALL, with proofs that need nothing of ours.
 
-    That it was handed out becomes an entry itself, unless only a copy was named with --database.
+    The ledger notes who, why, and the hash, unless only a copy of it was named with --database.
     """
     config = load(path) if database is None or path.exists() else None
     place = place_of(path, database)
@@ -70,10 +79,13 @@ def evidence(
         raise click.ClickException(
             f"the ledger has nothing of call {call}; find it with `callguard ledger search`"
         )
-    if database is None:
-        note_access(place, Kind.EXPORT, f"evidence of {call} as {form}", purpose)
     privacy = privacy_of(numbers_key, place)
-    spoken, remarks = _spoken(config, entries)
+    spoken, lost = _spoken(config, entries)
+    recorded: tuple[Recorded, ...] = ()
+    missing: tuple[str, ...] = ("The recordings were left out.",)
+    if not no_audio:
+        kept, missing = _kept(config, call)
+        recorded = (*kept, *(_recorded(file) for file in audio))
     case = Case(
         call=call,
         site=config.site.name if config else "",
@@ -82,20 +94,46 @@ def evidence(
         proofs=tuple(ask(place, lambda c: prove_entries(c, [entry.position for entry in entries]))),
         keys=keys_of(place, public_key),
         spoken=spoken,
-        recorded=tuple(_recorded(file) for file in audio),
+        recorded=recorded,
         shown={entry.position: privacy.shown(entry.content) for entry in entries},
-        remarks=(*remarks, *(() if audio else _no_audio(entries))),
+        remarks=(*lost, *missing, *(() if recorded else _without(entries))),
     )
     target = out or Path(f"{call}.zip" if form == "zip" else f"{call}.vcon.json")
     made = bundle(case) if form == "zip" else json.dumps(vcon(case), ensure_ascii=False, indent=1).encode()
+    if database is None:
+        digest = sha256(made).hexdigest()
+        note_access(place, what=f"evidence as {form}", purpose=purpose, by=by, call=call, sha256=digest)
     try:
         target.write_bytes(made)
     except OSError as fault:
         raise LedgerError(f"{target} cannot be written: {fault.strerror}") from fault
-    click.echo(f"{target}: {len(entries)} entries, {len(case.recorded)} recordings, {len(spoken)} prompts")
+    click.echo(f"{target}: {len(entries)} entries, {len(recorded)} recordings, {len(spoken)} prompts")
 
 
-def _spoken(config: Config | None, entries: Sequence[Stored]) -> tuple[Mapping[str, Spoken], Sequence[str]]:
+def _kept(config: Config | None, call: str) -> tuple[tuple[Recorded, ...], tuple[str, ...]]:
+    """The recordings in the vault, and a remark on each that is not to be had."""
+    if config is None or not config.vault.enabled:
+        return (), ()
+    vault = vault_of(config)
+    found, remarks = [], []
+    try:
+        names = vault.of_call(call)
+    except VaultError:
+        return (), ()
+    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as directory:
+        for name in names:
+            file = Path(directory) / f"{name}.wav"
+            try:
+                done = export([vault.open(name)], file)
+            except VaultError as fault:
+                remarks.append(f"Recording {name} is not in this file: {fault}")
+                continue
+            start = vault.header(name).created
+            found.append(Recorded(name=file.name, audio=file.read_bytes(), start=start, seconds=done.seconds))
+    return tuple(found), tuple(remarks)
+
+
+def _spoken(config: Config | None, entries: Sequence[Stored]) -> tuple[Mapping[str, Spoken], tuple[str, ...]]:
     """The prompts that were played, by medium, as far as they are still there."""
     media = {
         m for entry in entries for heard in entry.content.get("heard", ()) for m in heard.get("media", ())
@@ -128,8 +166,7 @@ def _recorded(file: Path) -> Recorded:
     return Recorded(name=file.name, audio=audio, mediatype=mediatype)
 
 
-def _no_audio(entries: Sequence[Stored]) -> Sequence[str]:
-    captured: list[Any] = [entry for entry in entries if entry.kind == Kind.CAPTURE_STARTED]
-    if not captured:
-        return ("Nothing of this call was recorded.",)
-    return ("Recordings of this call were made; they were not put into this file.",)
+def _without(entries: Sequence[Stored]) -> tuple[str, ...]:
+    if any(entry.kind == Kind.CAPTURE_STARTED for entry in entries):
+        return ("This call was recorded; the recording is not in this file.",)
+    return ("Nothing of this call was recorded.",)

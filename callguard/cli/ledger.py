@@ -17,6 +17,7 @@ from callguard.cli.ledgers import (
     FILE,
     ask,
     bar,
+    by_option,
     database_option,
     entry_json,
     keys_of,
@@ -156,17 +157,18 @@ def search(
 @ledger_group.command()
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
 @click.option("--purpose", default="export", show_default=True, help="What for; stands in the ledger.")
+@by_option
 @out_option
 @config_option
 @database_option
-def export(path: Path, database: str | None, form: str, purpose: str, out: Path | None) -> None:
+def export(path: Path, database: str | None, form: str, purpose: str, by: str, out: Path | None) -> None:
     """Take the whole ledger out: JSON lines (which can be verified like the database) or CSV.
 
     That it was taken out becomes an entry itself, unless only a copy was named with --database.
     """
     place = place_of(path, database)
     if database is None:
-        note_access(place, Kind.EXPORT, f"ledger as {form}", purpose)
+        note_access(place, what=f"ledger as {form}", purpose=purpose, by=by)
     with source_at(place) as source, output(out) as write:
         if form == "jsonl":
             for line in json_lines(source):

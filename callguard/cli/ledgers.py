@@ -51,6 +51,9 @@ numbers_key_option = click.option(
     type=FILE,
     help="Show encrypted numbers, and find hidden ones, with this key.",
 )
+by_option = click.option(
+    "--by", default=getpass.getuser, show_default="your user name", help="Who does it, for the ledger."
+)
 out_option = click.option("-o", "--out", type=FILE, help="Write to this file; default: standard output.")
 
 
@@ -117,13 +120,17 @@ def ask(place: str, question: Callable[[Connection], Answer]) -> Answer:
         raise LedgerError(f"the ledger cannot be read: {told(fault)}") from fault
 
 
-def note_access(url: str, kind: Kind, what: str, purpose: str) -> None:
-    """Write down that somebody looked at something or took it out."""
+def note_access(
+    url: str, *, what: str, purpose: str, by: str, call: str = "", sha256: str | None = None
+) -> None:
+    """Write down that somebody took something out. Nothing leaves that the ledger does not know of."""
 
     async def note() -> None:
         async with await open_ledger(url) as ledger:
-            body = Access(kind=kind, who=getpass.getuser(), role="shell", purpose=purpose, what=what)
-            await ledger.append(Entry.now(body))
+            body = Access(
+                kind=Kind.EXPORT, who=by, role="command line", purpose=purpose, what=what, sha256=sha256
+            )
+            await ledger.append(Entry.now(body, call))
 
     asyncio.run(note())
 

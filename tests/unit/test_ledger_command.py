@@ -8,20 +8,27 @@ import io
 import json
 import sqlite3
 import zipfile
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner, Result
 
 from callguard.cli.evidence import evidence
 from callguard.cli.ledger import ledger_group
+from callguard.config import load
 from callguard.consent.words import Outcome
+from callguard.controller.keeping import vault_of
 from callguard.errors import CallguardError
 from callguard.ledger import Entry, Ledger, Settings
 from callguard.ledger.bodies import Arrived, Ended
 from callguard.ledger.privacy import Numbers, Privacy, load_or_create_key
 from callguard.ledger.publishing import FileTarget
 from callguard.ledger.webhook import Endpoint
+from callguard.vault import KeyFile, Mark, RecordingKey, Vault, name
+from fakes.sealing import speech
 from fakes.tampering import write_calls
 
 CONFIG = """
@@ -244,7 +251,8 @@ def test_what_is_not_there_is_an_error_with_a_name(arguments: tuple[str, ...]) -
 def test_evidence_of_a_call(house: Path, tmp_path: Path) -> None:
     call, out, audio = a_call(house), tmp_path / "case.zip", tmp_path / "call.wav"
     audio.write_bytes(b"RIFF")
-    said = done(call, "-c", house / "config.yaml", "-o", out, "--audio", audio, command=evidence)
+    config = ("-c", house / "config.yaml", "--purpose", "court")
+    said = done(call, *config, "-o", out, "--audio", audio, command=evidence)
     assert "5 entries, 1 recordings" in said
     with zipfile.ZipFile(out) as archive:
         archive.extractall(tmp_path / "case")
@@ -252,12 +260,54 @@ def test_evidence_of_a_call(house: Path, tmp_path: Path) -> None:
     assert len(proofs) == 5
     done("verify-proof", *proofs, "--public-key", tmp_path / "case" / "keys.pub")
     (entry,) = json.loads(done("search", "-c", house / "config.yaml", "--kind", "export", "--json"))
-    assert entry["body"]["what"] == f"evidence of {call} as zip"
+    assert (entry["call"], entry["body"]["what"]) == (call, "evidence as zip")
+    assert entry["body"]["sha256"] == sha256(out.read_bytes()).hexdigest()
+    assert entry["body"]["purpose"] == "court"
 
 
 def test_evidence_as_a_vcon_and_without_audio(house: Path, tmp_path: Path) -> None:
     call, out = a_call(house), tmp_path / "case.json"
-    done(call, "--format", "vcon", "--database", house / "ledger.db", "-o", out, command=evidence)
+    place = ("--database", house / "ledger.db", "--purpose", "court")
+    done(call, "--format", "vcon", *place, "-o", out, command=evidence)
     made = json.loads(out.read_text())
     assert made["vcon"] == "0.4.0"
-    assert ran("nobody", "--database", house / "ledger.db", command=evidence).exit_code == 1
+    assert ran("nobody", *place, command=evidence).exit_code == 1
+
+
+def sealed(house: Path, call: str) -> Vault:
+    """Two recordings of a call in the vault that the configuration names, the second one destroyed."""
+    config = house / "config.yaml"
+    with config.open("a") as file:
+        file.write(
+            f"vault: {{enabled: true, directory: {house}/vault, keys: {house}/keys,\n"
+            f"  key: {{file: {house}/site.key}}}}\n"
+        )
+    KeyFile.create(house / "site.key")
+    vault = vault_of(load(config))
+    vault.prepare()
+    for number in (1, 2):
+        mark = Mark(serial=0, kind="announcement", start=0, end=None, detail={})
+        writing = vault.begin(name(call, number), {}, b"", [mark], RecordingKey.generate().raw)
+        writing.seal(speech(16_000).tobytes())
+        writing.finish(())
+    vault.shred(name(call, 2), by="sweep", reason="kept long enough")
+    return vault
+
+
+def test_evidence_takes_its_recordings_from_the_vault(house: Path, tmp_path: Path) -> None:
+    call, out = a_call(house), tmp_path / "case.zip"
+    sealed(house, call)
+    arguments = (call, "-c", house / "config.yaml", "--purpose", "court", "-o", out)
+    assert "1 recordings" in done(*arguments, command=evidence)
+    with zipfile.ZipFile(out) as archive:
+        samples, rate = soundfile.read(io.BytesIO(archive.read(f"audio/{call}-1.wav")), dtype="int16")
+        page = archive.read("page.html").decode()
+    assert (rate, len(samples)) == (8000, 16_000)
+    assert np.array_equal(samples, speech(16_000))
+    assert f"Recording {call}-2 is not in this file" in page
+    assert "destroyed" in page
+
+    assert "0 recordings" in done(*arguments, "--no-audio", command=evidence)
+    with zipfile.ZipFile(out) as archive:
+        assert not [entry for entry in archive.namelist() if entry.startswith("audio/")]
+        assert "The recordings were left out." in archive.read("page.html").decode()
