@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from callguard.consent.actions import Action, CancelTimer, StartTimer, Timer
@@ -90,7 +92,20 @@ class Call:
 
     def with_(self, **changes: Any) -> Call:
         """The same call with these fields changed."""
-        return replace(self, **changes)
+        # dataclasses.replace() takes twice as long, which was a tenth of the controller's work for a call.
+        call = object.__new__(Call)
+        for put, value in zip(_PUT.values(), _VALUES(self), strict=True):
+            put(call, value)
+        for name, value in changes.items():
+            _PUT[name](call, value)
+        return call
+
+
+#: How to write each field of a call that is being made, and how to read them all.
+_PUT: dict[str, Callable[[Call, Any], None]] = {
+    field.name: getattr(Call, field.name).__set__ for field in fields(Call)
+}
+_VALUES = attrgetter(*_PUT)
 
 
 def start_timer(call: Call, timer: Timer, seconds: float) -> tuple[Call, tuple[Action, ...]]:
