@@ -22,7 +22,7 @@ from callguard.consent import Call, Plan, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.words import ConsentEntry, Outcome, Party
-from callguard.controller.sealing import Keeper
+from callguard.controller.sealing import Keeper, put_head, wants_head
 from callguard.controller.sweep import stop_recorders
 from callguard.controller.verdict import Verdict
 from callguard.errors import AsteriskError, CallguardError, LedgerError, RecordingError
@@ -95,6 +95,7 @@ class Conversation:
     _capture: bool = False
     _own_recorder_seen: bool = False
     _sealing: bool = False
+    _consent: ConsentEntry | None = None  #: the newest decision of the caller
     _timers: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
 
     @property
@@ -174,12 +175,21 @@ class Conversation:
                 return
             await asyncio.sleep(PROOF_STEP)
         self.feed(ev.CaptureConfirmed(at=time.monotonic(), state=ev.CaptureState.ON, offset=0))
-        if self.house.keeper is not None:
-            try:
-                await self.house.keeper.begin(self.call, self.channel.id)
-                self._sealing = True
-            except RecordingError as error:
-                self.failed(ev.Fault.SPOOL, str(error))
+        try:
+            await self._keep()
+        except RecordingError as error:
+            self.failed(ev.Fault.SPOOL, str(error))
+
+    async def _keep(self) -> None:
+        """Have the recording sealed; or keep beside it what was announced, where a law wants that."""
+        keeper, consent = self.house.keeper, self._consent
+        if consent is None:
+            raise RecordingError("a recording runs that no consent stands for")
+        if keeper is not None:
+            await keeper.begin(self.call, self.channel.id, consent)
+            self._sealing = True
+        elif wants_head(self.call.agreed):
+            await asyncio.to_thread(put_head, self.house.spool, self.call.id, consent)
 
     # ------------------------------------------------------------------ the core's turn
 
@@ -280,6 +290,7 @@ class Conversation:
             # Only a consent is waited for. A commit of its own for each of the others was half of all work.
             self.note(body)
             return
+        self._consent = action.entry
         self.house.ledger.append(Entry.now(body, self.call.id)).add_done_callback(
             lambda done: self._committed(number, done)
         )

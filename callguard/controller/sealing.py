@@ -15,7 +15,7 @@ import structlog
 
 from callguard.consent import Call
 from callguard.consent import events as ev
-from callguard.consent.words import Heard
+from callguard.consent.words import ConsentEntry, Plan
 from callguard.errors import CallguardError
 from callguard.law import Flag
 from callguard.ledger import Kind
@@ -95,8 +95,12 @@ class Keeper:
 
     # ------------------------------------------------------------------ one recording
 
-    async def begin(self, call: Call, channel: str) -> None:
-        """The recorder runs: seal what it writes. A vault that cannot be written is an alert, and retried."""
+    async def begin(self, call: Call, channel: str, consent: ConsentEntry) -> None:
+        """The recorder runs: seal what it writes. A vault that cannot be written is an alert, and retried.
+
+        Raises:
+            RecordingError: the spool is full, or the announcement cannot be put at the head.
+        """
         plan = call.agreed
         recording = recording_of(call.id, 1)
         metadata = {
@@ -106,11 +110,12 @@ class Keeper:
             "jurisdiction": plan.basis.jurisdictions[0] if plan.basis.jurisdictions else "",
             "until": _until(plan.retention_days),
         }
-        head, marks = b"", []
-        if Flag.ANNOUNCEMENT_IN_RECORDING.value in plan.basis.flags:
-            played = await asyncio.to_thread(evidence, _files(call.heard))
+        answer = {"form": consent.answer.kind, "value": consent.answer.value}
+        head, marks = b"", [("answer", answer)]
+        if wants_head(plan):
+            played = await asyncio.to_thread(evidence, announcements(consent))
             head = played.pcm
-            marks = [("announcement", {"sha256": ",".join(played.sha256)})]
+            marks = [("announcement", {"sha256": ",".join(played.sha256)}), *marks]
         await self._sealer.begin(recording, self._spool.paths(call.id), metadata, head=head, head_marks=marks)
 
     async def end(self, call: str) -> float:
@@ -180,10 +185,26 @@ def _until(days: int | None) -> str:
     return (datetime.now(UTC).date() + timedelta(days=days)).isoformat() if days else ""
 
 
-def _files(heard: tuple[Heard, ...]) -> list[Path]:
+def wants_head(plan: Plan) -> bool:
+    """Whether a law of this call wants the announcement to be part of the recording."""
+    return Flag.ANNOUNCEMENT_IN_RECORDING.value in plan.basis.flags
+
+
+def announcements(consent: ConsentEntry) -> list[Path]:
     """The files of every announcement that was heard to its end."""
     media = [
-        medium for each in heard if each.completely and each.prompt.name == "announcement"
+        medium
+        for each in consent.heard
+        if each.completely and each.prompt.name == "announcement"
         for medium in each.prompt.media
-    ]  # fmt: skip
+    ]
     return [Path(f"{medium.removeprefix('sound:')}.wav") for medium in media]
+
+
+def put_head(spool: Spool, call: str, consent: ConsentEntry) -> None:
+    """Where nothing is sealed: the announcement as a file of its own beside the recording in the spool.
+
+    Raises:
+        RecordingError: it cannot be read or written.
+    """
+    spool.put_head(call, evidence(announcements(consent)).pcm)

@@ -118,12 +118,12 @@ ANSWERS: Mapping[Flag, Answer] = {
     Flag.ANNOUNCEMENT_IN_RECORDING: _answer(
         _D,
         "the announcement is part of the recording",
-        "puts the exact audio that was heard, and the answer, at the head of the recording",
+        "puts the exact audio that was heard at the head of the recording, and the answer into its index",
     ),
     Flag.BEEP_ALTERNATIVE: _answer(
         _D,
         "a repeated tone may stand in for the announcement",
-        "lets a queue choose the tone only where the law of every party takes it; words are the default",
+        "announces in words all the same; a tone alone is never taken for an announcement",
     ),
     Flag.STOP_ON_OBJECTION: _answer(
         _D,
@@ -194,7 +194,7 @@ ANSWERS: Mapping[Flag, Answer] = {
     Flag.WITHDRAWAL_STOPS: _answer(
         _A,
         "recording stops at once when consent is withdrawn",
-        "stops capture on the key or the agent's word",
+        "stops capture on the key that was told, and keeps it stopped for the rest of the call",
     ),
     Flag.TRAINING_CONSENT: _answer(
         _J,
@@ -214,7 +214,7 @@ ANSWERS: Mapping[Flag, Answer] = {
     Flag.DESTROY_WITHIN: _answer(
         _D,
         "recordings are destroyed within so many days",
-        "caps the retention of the recording at the entry's figure",
+        "announces, and tags the recording with, a last day no later than the entry's figure",
     ),
     Flag.NO_BLANKET: _answer(
         _J,
@@ -289,7 +289,7 @@ ANSWERS: Mapping[Flag, Answer] = {
     Flag.REASONABLE_EFFORTS: _answer(
         _A,
         "whatever can reasonably be done to inform people is done",
-        "announces to every party, to its end, before capture",
+        "announces to the caller, to its end, before capture; the business tells its own staff",
     ),
     Flag.CONFIDENTIAL_DEFAULT: _answer(
         _A,

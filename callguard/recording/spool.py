@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import wave
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,13 +95,33 @@ class Spool:
         sizes = [path.stat().st_size for path in self.paths(call) if path.exists()]
         return max(sizes, default=0) / (RATE * SAMPLE_BYTES)
 
+    def head(self, call: str) -> Path:
+        """What was announced before the recording, where a law wants that to be part of it."""
+        return self.directory / f"{call}-head.wav"
+
+    def put_head(self, call: str, pcm: bytes) -> None:
+        """Write what was announced: interleaved samples, the caller's side first.
+
+        Raises:
+            RecordingError: it cannot be written.
+        """
+        path = self.head(call)
+        try:
+            with wave.open(str(path), "wb") as file:
+                file.setnchannels(2)
+                file.setsampwidth(SAMPLE_BYTES)
+                file.setframerate(RATE)
+                file.writeframes(pcm)
+        except OSError as error:
+            raise RecordingError(f"{path}: the announcement cannot be kept ({error.strerror})") from error
+
     def remove(self, call: str) -> None:
         """Destroy what was captured of a call; memory keeps no trace of a removed file.
 
         Raises:
             RecordingError: a file could not be removed.
         """
-        for path in self.paths(call):
+        for path in (*self.paths(call), self.head(call)):
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:

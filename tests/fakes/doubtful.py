@@ -38,9 +38,7 @@ class DoubtfulLine:
                 if doubt:
                     self.break_at_commit = False
                     self.broken += 1
-                    await server_reader.read(
-                        65536
-                    )  # the server's word, which goes no further
+                    await server_reader.read(65536)  # the server's word, which goes no further
                     break
         down.cancel()
         writer.close()

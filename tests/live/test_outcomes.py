@@ -3,6 +3,8 @@
 import asyncio
 from itertools import count
 
+import soundfile
+
 from callguard.lab import audio
 from callguard.lab.scenarios import AFTER_HZ, BEFORE_HZ, ENOUGH_SECONDS, SCENARIOS, Scenario, play
 from callguard.lab.world import AGENT_HZ
@@ -183,3 +185,21 @@ async def test_a_reload_changes_the_next_call_and_no_call_under_way(house):
     finally:
         house.site.config.write_text(text)
         await house.site.reload()
+
+
+async def test_where_the_law_wants_it_the_announcement_is_part_of_the_recording(house):
+    """Washington takes an announcement only if it is itself recorded (RCW 9.73.030(3))."""
+    caller = "+12065550143"
+    phone = await house.lab.world.call("102", caller_id=caller)
+    await phone.answered()
+    await house.lab.world.agent("sales-agent").next_call(30, number=caller)
+    call = house.site.call_of(caller)
+    await house.site.until_entry("capture.started", call)
+    await asyncio.sleep(0.5)
+    await phone.hang_up()
+    consent = await house.site.until_entry("consent", call)
+    samples, rate = soundfile.read(house.site.spool / f"{call}-head.wav")
+    said = sum(each["length_ms"] for each in consent["body"]["heard"])
+    assert abs(len(samples) / rate - said / 1000) < 0.01
+    assert audio.peak_level(samples[:, 1]) > -30
+    assert audio.peak_level(samples[:, 0]) < -60
