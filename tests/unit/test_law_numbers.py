@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from area_codes import CANADA, ELSEWHERE, PLACELESS, TERRITORIES, UNITED_STATES, UNKNOWN_TO_LIBRARY
 
 from callguard.law import Evidence, PartyFacts, e164, load_table, locate, rule_for, warm_up
 from callguard.law.numbers import dialled
+from tests.unit.area_codes import CANADA, ELSEWHERE, PLACELESS, TERRITORIES, UNITED_STATES, UNKNOWN_TO_LIBRARY
 
 TABLE = load_table()
 #: Every 47th exchange is enough here; `slow` below takes all of them.
