@@ -13,6 +13,8 @@ from callguard.errors import CallguardError
 
 #: Command -> module and name within it.
 COMMANDS = {
+    "ledger": "callguard.cli.ledger:ledger_group",
+    "evidence": "callguard.cli.evidence:evidence",
     "audit": "callguard.cli.audit:audit",
     "run": "callguard.cli.run:run",
     "calls": "callguard.cli.switchboard:calls",

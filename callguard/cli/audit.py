@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.progress import track
 
 from callguard.cli.options import config_option, json_option
-from callguard.config import load
+from callguard.config import Config, load
+from callguard.controller.books import ledger_of
 from callguard.controller.keeping import vault_of
-from callguard.ledger import Entry, Kind, Ledger, Stored, open_ledger
+from callguard.ledger import Entry, Kind, Ledger, Stored
 from callguard.ledger.bodies import Capture, Fault
 from callguard.vault import PROFILES, Expected, Finding, Tone, Vault, VaultError
 from callguard.vault import audit as listen
@@ -48,9 +49,7 @@ def audit(
     store = vault_of(config)
     names = list(_chosen(store, recordings, since.date() if since else None))
     results = asyncio.run(
-        _audit(
-            store, names, config.ledger.url, PROFILES[tone] if tone else None, dry_run=dry_run, quiet=as_json
-        )
+        _audit(store, names, config, PROFILES[tone] if tone else None, dry_run=dry_run, quiet=as_json)
     )
     wrong = {name: findings for name, findings in results.items() if findings}
     if as_json:
@@ -91,9 +90,10 @@ def expected_of(entries: Iterable[Stored], recording: str, tone: Tone | None = N
 
 
 async def _audit(
-    store: Vault, names: Sequence[str], url: str, tone: Tone | None, *, dry_run: bool, quiet: bool
+    store: Vault, names: Sequence[str], config: Config, tone: Tone | None, *, dry_run: bool, quiet: bool
 ) -> dict[str, list[Finding]]:
-    ledger = await open_ledger(url)
+    ledger = ledger_of(config)
+    await ledger.open()
     try:
         results = {}
         shown = track(names, "listening", console=Console(stderr=True), transient=True, disable=quiet)

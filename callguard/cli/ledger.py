@@ -35,11 +35,11 @@ from callguard.cli.ledgers import (
 )
 from callguard.cli.options import config_option, json_option
 from callguard.config import load
+from callguard.controller.books import ledger_of
 from callguard.errors import LedgerError
-from callguard.ledger import Kind, PublicKey, Settings, Stored
+from callguard.ledger import Kind, PublicKey, Stored
 from callguard.ledger.export import csv_lines, json_lines
 from callguard.ledger.keys import read_public_keys
-from callguard.ledger.ledger import Ledger
 from callguard.ledger.outbox import count, dead_letters
 from callguard.ledger.privacy import NUMBERS, Privacy
 from callguard.ledger.proof import prove_entries, prove_growth, verify_proof
@@ -239,7 +239,7 @@ def change_key(path: Path) -> None:
     """
 
     async def change() -> PublicKey:
-        async with Ledger(Settings(url=load(path).ledger.url)) as ledger:
+        async with ledger_of(load(path)) as ledger:
             return await ledger.change_key()
 
     click.echo(asyncio.run(change()))
@@ -251,11 +251,12 @@ def change_key(path: Path) -> None:
 @json_option
 def outbox(path: Path, replay: str | None, *, as_json: bool) -> None:
     """Show what webhooks are waiting or were given up, and tell dead letters again."""
-    url = load(path).ledger.url
+    config = load(path)
+    url = config.ledger.url
     if replay is not None:
 
         async def again() -> int:
-            async with Ledger(Settings(url=url)) as ledger:
+            async with ledger_of(config) as ledger:
                 return await ledger.replay(replay)
 
         click.echo(f"{asyncio.run(again())} events will be told again to {replay}")

@@ -21,9 +21,10 @@ from rich.table import Table
 from callguard.cli.options import config_option, json_option
 from callguard.config import Config, load
 from callguard.controller import door
+from callguard.controller.books import ledger_of
 from callguard.controller.registerbook import Book, Pages, Preference
 from callguard.law import e164, plain, read_register, standing
-from callguard.ledger import Entry, open_ledger
+from callguard.ledger import Entry
 from callguard.ledger.bodies import RegisterChanged
 from callguard.prompts.facts import PURPOSES
 
@@ -206,15 +207,12 @@ def _changing(config: Config) -> AbstractContextManager[Pages]:
 
 def _write_down(config: Config, body: RegisterChanged) -> None:
     """Make the change durable in the ledger; what fails here undoes the change."""
-    asyncio.run(_append(config.ledger.url, body))
+    asyncio.run(_append(config, body))
 
 
-async def _append(url: str, body: RegisterChanged) -> None:
-    ledger = await open_ledger(url, name="register")
-    try:
+async def _append(config: Config, body: RegisterChanged) -> None:
+    async with ledger_of(config, "register") as ledger:
         await ledger.append(Entry.now(body))
-    finally:
-        await ledger.close()
 
 
 def _number(config: Config, text: str) -> str:

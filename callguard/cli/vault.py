@@ -17,8 +17,9 @@ from rich.table import Table
 
 from callguard.cli.options import config_option, json_option
 from callguard.config import Config, load
+from callguard.controller.books import ledger_of
 from callguard.controller.keeping import vault_of
-from callguard.ledger import Entry, Kind, open_ledger
+from callguard.ledger import Entry, Kind
 from callguard.ledger.bodies import Access, AnyBody, Retention
 from callguard.vault import PROFILES, KeyFile, Vault, VaultError, described
 from callguard.vault import export as write_out
@@ -275,12 +276,9 @@ def _write_down(config: Config, recording: str, bodies: Iterable[AnyBody]) -> No
     """Make entries durable before the command says that it is done."""
 
     async def write() -> None:
-        ledger = await open_ledger(config.ledger.url)
-        try:
+        async with ledger_of(config) as ledger:
             for body in bodies:
                 await ledger.append(Entry.now(body, _call_of(recording)))
-        finally:
-            await ledger.close()
 
     asyncio.run(write())
 

@@ -208,10 +208,36 @@ class Vault(Section):
         return self
 
 
+class Checkpoints(Section):
+    """Where the ledger's signed checkpoints are published, besides the database."""
+
+    every_seconds: Annotated[float, Field(ge=1, le=86400)] = 60.0
+    every_entries: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    to: tuple[Words, ...] = ()
+    authorization: Secret | None = None
+
+
+class WebhookEndpoint(Section):
+    """Somebody who is told of what happens, by signed webhook."""
+
+    url: Url
+    secrets: Annotated[tuple[Secret, ...], Field(min_length=1)]
+    events: Annotated[tuple[Words, ...], Field(min_length=1)] = ("*",)
+    timeout_seconds: Seconds = 15.0
+    give_up_after_days: Annotated[float, Field(gt=0, le=365)] = 3.0
+    at_once: Annotated[int, Field(ge=1, le=64)] = 8
+
+
 class Ledger(Section):
     """Where consent and capture are written down."""
 
     url: str = "sqlite:////var/lib/callguard/ledger.db"
+    signing_key: FilePath | None = None
+    deadline_seconds: Seconds = 2.0
+    numbers: Literal["plain", "hashed", "encrypted"] = "plain"
+    numbers_key: FilePath = Path("/var/lib/callguard/keys/numbers.key")
+    checkpoints: Checkpoints = Checkpoints()
+    endpoints: dict[Name, WebhookEndpoint] = {}
 
 
 class Bypass(Section):

@@ -8,6 +8,7 @@ call's own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import Coroutine, Mapping
@@ -29,6 +30,7 @@ from callguard.consent import events as ev
 from callguard.consent.words import Outcome, Plan
 from callguard.controller.conversation import Conversation, playback_id
 from callguard.controller.planning import Planner, Request
+from callguard.controller.recovery import Left, left_behind, recorder_of, still_matters
 from callguard.controller.register import Register
 from callguard.controller.sealing import Keeper
 from callguard.controller.sweep import stop_every_recorder, stop_recorders
@@ -37,7 +39,7 @@ from callguard.controller.terms import ruled
 from callguard.controller.verdict import Verdict
 from callguard.errors import AsteriskError, CallguardError
 from callguard.ledger import Entry, Kind, Ledger, body_for
-from callguard.ledger.bodies import AnyBody, Arrived, Fault, Rescued
+from callguard.ledger.bodies import AnyBody, Arrived, Ended, Fault, Rescued
 from callguard.ledger.bodies import Switch as SwitchEntry
 from callguard.recording import Measures, Spool
 from callguard.vault import Vault
@@ -47,6 +49,9 @@ log = structlog.get_logger(__name__)
 #: How many prompts a dialogue can have played when its controller died: five attempts of two, and some.
 MOST_PLAYBACKS = 16
 
+
+#: How long callers in the dialogue are given to be led on when callguard stops (seconds).
+LEAVE_SECONDS = 5.0
 
 #: Answers of a caller that a site may remember for the next calls.
 REMEMBERED = frozenset({Outcome.GRANTED, Outcome.REFUSED, Outcome.WITHDRAWN})
@@ -74,6 +79,7 @@ class Conductor:
         self.conversations: dict[str, Conversation] = {}
         self.replaced = asyncio.Event()
         self.keeper: Keeper | None = None
+        self._left: list[Left] | None = None  #: calls of the run before, until Asterisk was first reached
         self._tasks: set[asyncio.Task[None]] = set()
         self._off = switch.off
         ari, ami = config.asterisk.ari, config.asterisk.ami
@@ -106,11 +112,29 @@ class Conductor:
 
     async def start(self) -> None:
         """Connect. AMI first: a capture that could not be stopped must not be started."""
+        self._left = await left_behind(self.ledger, self.planner)
         await self.ami.start()
         await self.link.start()
+
+    async def _take_up(self, ari: Ari, left: list[Left]) -> None:
+        """Go on with the calls and the recordings that a controller before this one left."""
+        channels = {channel.id: channel for channel in await ari.channels()}
+        for each in left:
+            channel = still_matters(each, channels)
+            if channel is None:
+                outcome = each.call.outcome or Outcome.FAULT
+                self.note(Ended(outcome=outcome, reason="the controller was away"), each.call.id)
+                continue
+            conversation = Conversation(
+                house=self, channel=channel, queue=each.queue, call=each.call, arrived=time.monotonic()
+            )
+            self.conversations[channel.id] = conversation
+            await conversation.taken_up(await recorder_of(ari, each), each.consent)
+            self.own(conversation.go_on(), f"call {each.call.id}")
+            log.info("call taken up", call=each.call.id, capture=each.call.capture.value)
         if self.keeper is not None:
-            channels = await self.ami.status() if self.ami.connected else []
-            await self.keeper.take_up({channel.get("Uniqueid", "") for channel in channels})
+            taken = {each.call.id for each in self.conversations.values()}
+            await self.keeper.take_up(set(channels) - set(self.conversations), taken)
 
     async def keep(self, vault: Vault, measures: Measures) -> None:
         """Seal recordings into a vault from now on.
@@ -139,9 +163,11 @@ class Conductor:
         for conversation in list(self.conversations.values()):
             if not conversation.routed:
                 conversation.failed(ev.Fault.CONTROLLER, "callguard was stopped")
-        async with asyncio.timeout(5):
-            while any(not each.routed for each in self.conversations.values()):  # noqa: ASYNC110 - bounded above
-                await asyncio.sleep(0.02)
+        # Those who cannot be led on in time are led on by the dialplan's lease.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                while any(not each.routed for each in self.conversations.values()):  # noqa: ASYNC110 - bounded
+                    await asyncio.sleep(0.02)
         await self.link.stop()
         for task in list(self._tasks):
             task.cancel()
@@ -368,6 +394,10 @@ class Conductor:
                 queue = arguments(tuple(data[-1].split(":")))[1] if ":" in data[-1] else data[-1]
                 self.note(Rescued(channel=channel.id, queue=queue, detail="found without a controller"))
                 self.own(self._adopt(channel, queue), f"adopt {channel.id}")
+
+        if self._left is not None:
+            left, self._left = self._left, None
+            self.own(self._take_up(ari, left), "take up what was left")
 
     def _ours(self, channel: Channel, data: list[str]) -> bool:
         app = self.config.asterisk.ari.app

@@ -18,7 +18,7 @@ from callguard.asterisk.ami import Ami
 from callguard.asterisk.ari import Ari
 from callguard.asterisk.errors import AriRefused
 from callguard.asterisk.events import Channel
-from callguard.consent import Call, Plan, State, advance
+from callguard.consent import Call, Capture, Plan, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.words import ConsentEntry, Outcome, Party
@@ -111,6 +111,24 @@ class Conversation:
     async def run(self, plan: Plan) -> None:
         """Live through the call."""
         self.feed(ev.CallArrived(at=time.monotonic(), plan=plan))
+        await self.go_on()
+
+    async def taken_up(self, recorder: str, consent: ConsentEntry | None) -> None:
+        """A controller before this one began this call: know what it knew; the recorder proves itself."""
+        self.routed = True
+        self.recorder, self._consent = recorder, consent
+        self._capture = self._own_recorder_seen = self.call.capture is not Capture.OFF
+        self._sealing = self._capture and self.house.keeper is not None
+        self.feed(ev.Recovered(at=time.monotonic()))
+        ari = self.house.ari
+        if ari is not None and self.call.captures:
+            await ari.subscribe(f"channel:{self.channel.id}")
+        if recorder and self.house.spool.opened(self.call.id):
+            state = ev.CaptureState.ON if self.call.captures else ev.CaptureState.PAUSED
+            self.feed(ev.CaptureConfirmed(at=time.monotonic(), state=state, offset=0))
+
+    async def go_on(self) -> None:
+        """Take in what happens until the call is over."""
         try:
             while self.call.state is not State.ENDED:
                 await self._take(await self.inbox.get())

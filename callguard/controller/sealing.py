@@ -72,14 +72,17 @@ class Keeper:
         """End; what is not sealed yet stays in the spool for the next run."""
         await self._sealer.close()
 
-    async def take_up(self, alive: Collection[str]) -> None:
+    async def take_up(self, alive: Collection[str], taken: Collection[str]) -> None:
         """Go on with what the run before left: recordings of calls that still live, and of those that ended.
 
         Args:
-            alive: the channels of the PBX now.
+            alive: channels of the PBX that no conversation looks after.
+            taken: calls that a conversation looks after; it will end their recordings.
         """
         found = await self._sealer.recover()
         for recording in found.resumed:
+            if _call(recording) in taken:
+                continue
             channel = self._sealer.metadata(recording).get("channel", "")
             if channel in alive:
                 self._left[channel] = recording

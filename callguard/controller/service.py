@@ -14,6 +14,7 @@ import structlog
 
 from callguard import __version__
 from callguard.config import load
+from callguard.controller.books import ledger_of
 from callguard.controller.conductor import Conductor
 from callguard.controller.door import Door
 from callguard.controller.keeping import measures_of, spool_of, vault_of
@@ -22,7 +23,7 @@ from callguard.controller.rulebook import Rulebook
 from callguard.controller.switch import Switch
 from callguard.errors import CallguardError
 from callguard.law import warm_up
-from callguard.ledger import Entry, Kind, open_ledger
+from callguard.ledger import Entry, Kind
 from callguard.ledger.bodies import Controller, Fault
 
 log = structlog.get_logger(__name__)
@@ -76,9 +77,9 @@ async def service(path: Path) -> AsyncIterator[Service]:
     await asyncio.to_thread(warm_up)
     # What was loaded until here stays for good: the collector need not look at it during calls.
     gc.freeze()
-    ledger = await open_ledger(config.ledger.url)
+    ledger = ledger_of(config)
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(ledger.close)
+        await stack.enter_async_context(ledger)
         host = socket.gethostname()
         await ledger.append(
             Entry.now(Controller(kind=Kind.CONTROLLER_STARTED, version=__version__, host=host))

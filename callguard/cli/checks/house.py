@@ -11,10 +11,10 @@ from pathlib import Path
 
 from callguard.cli.checks.finding import Finding, advice, fault, ok, warning
 from callguard.config import Config, read
+from callguard.controller.books import ledger_of
 from callguard.controller.keeping import spool_of
 from callguard.errors import CallguardError
 from callguard.law import UNKNOWN, load_table, site_overrides
-from callguard.ledger import open_ledger
 from callguard.ledger.database import file_of, parse_url
 
 #: Bytes below which a disk that holds the ledger is nearly full, and full. An entry takes about 2 kB.
@@ -81,7 +81,8 @@ async def check_ledger(config: Config) -> list[Finding]:
                 remedy = f"make {file.parent}, owned by callguard's account, or change ledger.url"
                 return [fault("ledger", f"{place} is not writable for this account", where, remedy)]
             return [ok("ledger", "is not there yet; `callguard run` makes it", where), *_disk(place)]
-        await (await open_ledger(config.ledger.url)).close()
+        async with ledger_of(config):
+            pass
     except CallguardError as error:
         return [fault("ledger", str(error), where, "mend it: while it does not open nothing is recorded")]
     return [ok("ledger", "opens", where), *(_disk(file.parent) if file is not None else [])]

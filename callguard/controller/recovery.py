@@ -1,0 +1,107 @@
+"""Calls that a controller before this one left behind, taken up again from the ledger.
+
+The ledger says of each call that has not ended where it stood. A call whose channel still lives becomes a
+conversation again, with the same outcome, the same holds and the same recorder; one that is gone is
+closed. Nothing that was paused or refused is ever resumed here: the core only orders again what was
+already ordered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from callguard.asterisk.ari import Ari
+from callguard.asterisk.events import Channel
+from callguard.consent import Call, Capture, State, replay
+from callguard.consent.words import ConsentEntry, Plan
+from callguard.controller.planning import Planner
+from callguard.errors import AsteriskError
+from callguard.law import Flag
+from callguard.ledger import Kind, Ledger, Stored, core_entries
+
+#: Entries of one call that are read at most; a call has about ten.
+MOST_ENTRIES = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """A call of the run before."""
+
+    call: Call
+    channel: str
+    queue: str
+    consent: ConsentEntry | None
+
+
+async def left_behind(ledger: Ledger, planner: Planner) -> list[Left]:
+    """Every call of the last day that arrived and did not end, as the ledger tells of it.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    found = []
+    for call in await ledger.open_calls():
+        entries = await ledger.entries(call=call, limit=MOST_ENTRIES)
+        arrived = next((entry for entry in entries if entry.kind == Kind.CALL_ARRIVED), None)
+        if arrived is not None:
+            found.append(_left(call, arrived, entries, planner))
+    return found
+
+
+def _left(call: str, arrived: Stored, entries: list[Stored], planner: Planner) -> Left:
+    told = core_entries(entries)
+    stood = replay(told)
+    consents = [entry for entry in told if isinstance(entry, ConsentEntry) and entry.who == "caller"]
+    consent = consents[-1] if consents else None
+    queue = str(arrived.content.get("queue", ""))
+    known = queue if queue in planner.config.queues else next(iter(planner.config.queues))
+    return Left(
+        call=Call(
+            id=call,
+            state=State.TALKING,
+            plan=_plan(planner, known, consent),
+            outcome=stood.outcome,
+            capture=stood.capture,
+            holds=stood.holds,
+            entries=stood.entries,
+            allowed_by=consent.number if consent is not None and stood.outcome == consent.outcome else 0,
+        ),
+        channel=str(arrived.content.get("channel", "")),
+        queue=queue,
+        consent=consent,
+    )
+
+
+def _plan(planner: Planner, queue: str, consent: ConsentEntry | None) -> Plan:
+    """What of the plan still matters on a call that was handed on: its law, and the key that withdraws."""
+    plan = planner.unplanned(queue)
+    if consent is None:
+        return plan
+    # Which key the caller was told of is not in the ledger; one that was not told of stops the recording
+    # too, which is the safe side.
+    return replace(
+        plan,
+        basis=consent.basis,
+        form=consent.form,
+        withdraw_keys=frozenset({planner.config.dialogue.withdraw_key}),
+        shred_withdrawn=Flag.STOP_ON_OBJECTION.value in consent.basis.flags,
+    )
+
+
+def still_matters(left: Left, channels: Mapping[str, Channel]) -> Channel | None:
+    """The channel of a call that still has to be looked after; None for one that is gone or undecided."""
+    channel = channels.get(left.channel)
+    return (
+        channel if channel is not None and left.consent is not None and channel.app_name != "Stasis" else None
+    )
+
+
+async def recorder_of(ari: Ari, left: Left) -> str:
+    """The MixMonitorID of a call's recording; empty when there is none."""
+    if left.call.capture in {Capture.OFF, Capture.STOPPED}:
+        return ""
+    try:
+        return await ari.variable(left.channel, "CALLGUARD_MIXMONITOR") or ""
+    except AsteriskError:
+        return ""
