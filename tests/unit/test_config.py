@@ -33,6 +33,8 @@ queues:
 def passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLGUARD_ARI_PASSWORD", "one")
     monkeypatch.setenv("CALLGUARD_AMI_PASSWORD", "two")
+    monkeypatch.setenv("CALLGUARD_CHECKPOINT_TOKEN", "three")
+    monkeypatch.setenv("CALLGUARD_CRM_SECRET", "whsec_Zm91cg==")
 
 
 def refusal(text: str) -> str:
@@ -52,14 +54,19 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
+#: Sections that are found by names of the site's choice, and the name that the example has.
+EXAMPLES = {"queues": "sales", "endpoints": "crm"}
+
+
 def fields(model: type[BaseModel], place: Place = ()) -> Iterator[tuple[Place, FieldInfo]]:
-    """Every field of the configuration, ``sales`` standing for any queue."""
+    """Every field of the configuration, the example's own names standing for any name."""
     for name, field in model.model_fields.items():
         inner = section_of(field.annotation)
         if inner is None:
             yield (*place, name), field
         else:
-            yield from fields(inner, (*place, name, "sales") if name == "queues" else (*place, name))
+            named = EXAMPLES.get(name)
+            yield from fields(inner, (*place, name, named) if named else (*place, name))
 
 
 FIELDS = dict(fields(Config))
