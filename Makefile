@@ -53,7 +53,8 @@ lint: install  ## Style, types, and the arrows of the house
 
 .PHONY: test
 test: lint  ## Everything that has to be true before a change lands
-	@$(BIN)/pytest -m "not slow" $(ARGS)
+	@$(BIN)/pytest -q -m "not slow" --numprocesses 2 $(ARGS) tests/unit tests/property
+	@$(BIN)/pytest -q -m "not slow" --numprocesses 3 --dist loadfile $(ARGS) tests/live
 
 .PHONY: invariants
 invariants: install  ## A million random events through the core (EVENTS=n)

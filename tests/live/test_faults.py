@@ -5,6 +5,8 @@ import sqlite3
 import time
 from itertools import count
 
+import pytest
+
 from callguard.config.dialplan import shipped_dialplan
 from callguard.lab import Lab
 from callguard.lab.inspection import channel_of, variable
@@ -206,6 +208,7 @@ async def name_of(house, caller):
     return next(line.split("!")[0] for line in channels.splitlines() if f"!{caller}!" in line)
 
 
+@pytest.mark.timeout(300)
 async def test_a_misbehaving_ari_costs_nobody_the_call():
     async with asyncio.TaskGroup() as group:
         for each in set(Mischief) - {Mischief.NONE}:
