@@ -22,6 +22,8 @@ from .house import house
 from .running import Bench, Schedule
 from .ways import BASE, WAYS, Way
 
+#: Columns of what is printed into a file, where there is no terminal to ask.
+WIDTH = 130
 RESULT = Path("build/bench.json")
 QUICK = Schedule(rates=(100,), rounds=1, seconds=3, peaks=(), held=0)
 QUICK_WAYS = (BASE, "callguard", "callguard-http")
@@ -48,7 +50,10 @@ def main(names: tuple[str, ...], *, quick: bool, as_json: bool) -> None:
     except (BenchError, CallguardError) as error:
         raise click.ClickException(str(error)) from error
     machine = f"{os.cpu_count()} CPUs, {platform.machine()}, Python {platform.python_version()}"
-    report.show(Console(), ways, bench.found, schedule, machine)
+    output = Console()
+    if not output.is_terminal:
+        output.width = WIDTH
+    report.show(output, ways, bench.found, schedule, machine)
     if as_json:
         report.write(RESULT, ways, bench.found, schedule, machine)
         console.print(f"Written to {RESULT}")

@@ -13,10 +13,10 @@ from .figures import BenchError, Tally, invitations, tally_of
 
 #: The loopback address by which the laboratory's PBX knows its trunk.
 TRUNK = "127.0.0.2"
-#: Seconds that a call may last in all; a caller who waits longer was forgotten.
+#: Seconds that a call may last; a caller who waits longer was forgotten.
 PATIENCE = 20
 
-SCENARIO = f"""<?xml version="1.0" encoding="ISO-8859-1" ?>
+SCENARIO = """<?xml version="1.0" encoding="ISO-8859-1" ?>
 <!DOCTYPE scenario SYSTEM "sipp.dtd">
 <scenario name="bench">
   <nop><action><log message="invite [call_number] [timestamp]"/></action></nop>
@@ -33,14 +33,14 @@ Content-Type: application/sdp
 Content-Length: [len]
 
 v=0
-o=caller 1 1 IN IP4 {ADDRESS}
+o=caller 1 1 IN IP4 ADDRESS
 s=-
-c=IN IP4 {ADDRESS}
+c=IN IP4 ADDRESS
 t=0 0
-m=audio [auto_media_port] RTP/AVP 0 {EVENT_TYPE}
+m=audio [auto_media_port] RTP/AVP 0 EVENT
 a=rtpmap:0 PCMU/8000
-a=rtpmap:{EVENT_TYPE} telephone-event/8000
-a=fmtp:{EVENT_TYPE} 0-15
+a=rtpmap:EVENT telephone-event/8000
+a=fmtp:EVENT 0-15
 ]]></send>
   <recv response="100" optional="true"/>
   <recv response="180" optional="true"/>
@@ -57,7 +57,7 @@ Max-Forwards: 70
 Content-Length: 0
 
 ]]></send>
-  <recv request="BYE" timeout="{PATIENCE * 1000}"/>
+  <recv request="BYE" timeout="PATIENCE"/>
   <send><![CDATA[
 SIP/2.0 200 OK
 [last_Via:]
@@ -75,12 +75,23 @@ Content-Length: 0
 AREAS = (210, 214, 254, 281, 361, 409, 432, 469, 512, 713, 806, 817, 830, 832, 903, 915, 936, 940, 956, 972)
 
 
+def scenario_for(patience: int) -> str:
+    """What every caller does: call, and wait to be hung up on."""
+    values = {"ADDRESS": ADDRESS, "EVENT": str(EVENT_TYPE), "PATIENCE": str(1000 * patience)}
+    text = SCENARIO
+    for name, value in values.items():
+        text = text.replace(name, value)
+    return text
+
+
 def caller(call: int) -> str:
     """Who makes sipp's n-th call."""
     return f"+1{AREAS[call % len(AREAS)]}555{call % 10000:04d}"
 
 
-async def call(*, sip: int, number: str, rate: int, calls: int) -> tuple[Tally, dict[int, float]]:
+async def call(
+    *, sip: int, number: str, rate: int, calls: int, patience: int = PATIENCE
+) -> tuple[Tally, dict[int, float]]:
     """Place calls at a rate and wait for the end of the last one.
 
     Args:
@@ -88,6 +99,7 @@ async def call(*, sip: int, number: str, rate: int, calls: int) -> tuple[Tally, 
         number: what is dialled.
         rate: calls per second.
         calls: how many.
+        patience: seconds after which callers who are not hung up on do so themselves, and count as failed.
 
     Returns:
         How they ended, and when each was begun, by the port of its ear.
@@ -99,7 +111,7 @@ async def call(*, sip: int, number: str, rate: int, calls: int) -> tuple[Tally, 
         directory = Path(tempfile.mkdtemp(prefix="callguard-sipp-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         scenario, figures, log = (directory / name for name in ("scenario.xml", "figures.csv", "log"))
-        scenario.write_text(SCENARIO)
+        scenario.write_text(scenario_for(patience))
         callers = directory / "callers.csv"
         callers.write_text("SEQUENTIAL\n" + "".join(f"{caller(n)}\n" for n in range(1, calls + 1)))
         command = [

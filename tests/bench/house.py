@@ -26,7 +26,7 @@ from .figures import BenchError
 QUEUE = "sales"
 #: What is said, in a few words: the bench is about beginning and ending prompts, not about playing them.
 TEXTS = {
-    "announcement": "We record: {purposes}, {controller}.",
+    "announcement": "We record {purposes} {controller}",
     "question": "Press {yes_key}, or press {no_key}.",
 }
 SETTINGS: dict[str, Any] = {
@@ -41,7 +41,7 @@ SETTINGS: dict[str, Any] = {
 #: As `sample` configurations of Asterisk have it: a line for each step of each call is nobody's daily work.
 LOGGER = "[general]\n[logfiles]\nmessages.log => notice,warning,error\n"
 #: Seconds between the end of the announcement, which no key cuts short, and the key.
-THINKING = 0.6
+THINKING = 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,7 +138,7 @@ def _peak(found: Found, schedule: Schedule) -> str:
     if not schedule.peaks or not found.peak_steps:
         return "-"
     if found.peak is None:
-        return f"under {schedule.peaks[0]}"
+        return f"under {min(schedule.lower)}/s"
     return f"{found.peak}/s" + (" or more" if found.peak == schedule.peaks[-1] else "")
 
 

@@ -16,6 +16,8 @@ from .ways import Way
 
 #: A few calls before anything counts: caches, and code that runs for the first time.
 WARM_RATE, WARM_CALLS = 20, 10
+#: Seconds that callers are held for the figure of memory, at most.
+HOLD = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +26,10 @@ class Schedule:
 
     rates: tuple[int, ...] = (20, 50, 100)
     rounds: int = 2
-    seconds: int = 4  #: of new calls, in each step
-    peaks: tuple[int, ...] = (150, 200, 250, 300, 350)  #: tried in turn until one fails twice
-    peak_seconds: int = 4
+    seconds: int = 3  #: of new calls, in each step
+    peaks: tuple[int, ...] = (200, 250, 300)  #: tried in turn until one fails twice
+    lower: tuple[int, ...] = (150, 100)  #: tried where not even the first of them works
+    peak_seconds: int = 3
     held: int = 300  #: callers held in the dialogue for the figure of memory; 0 for none
 
 
@@ -75,10 +78,10 @@ class Bench:
                     self._tell(f"{title}, {rate} calls/s")
                     step = await self._step(way, ear, pid, rate, rate * schedule.seconds)
                     found.steps[rate].append(step)
-                if last and schedule.held:
+                if last and way.limits and schedule.held:
                     self._tell(f"{way.name}: memory for {schedule.held} held calls")
                     await self._hold(way, ear, pid, found)
-                if last:
+                if last and way.limits and schedule.peaks:
                     await self._climb(way, ear, pid, found)
 
     async def _step(self, way: Way, ear: Ear, pid: int | None, rate: int, calls: int) -> Step:
@@ -101,17 +104,25 @@ class Bench:
         )
 
     async def _climb(self, way: Way, ear: Ear, pid: int | None, found: Found) -> None:
-        """Find the highest rate without a failed call; a machine that hiccups gets a second try."""
+        """Find the highest rate without a failed call."""
         for rate in self._schedule.peaks:
-            self._tell(f"{way.name}: does {rate} calls/s work without a failed call?")
-            for _ in range(2):
-                step = await self._step(way, ear, pid, rate, rate * self._schedule.peak_seconds)
-                found.peak_steps.append(step)
-                if not step.failed:
-                    found.peak = rate
-                    break
-            else:
-                return
+            if not await self._holds(way, ear, pid, found, rate):
+                break
+            found.peak = rate
+        for rate in self._schedule.lower if found.peak is None else ():
+            if await self._holds(way, ear, pid, found, rate):
+                found.peak = rate
+                break
+
+    async def _holds(self, way: Way, ear: Ear, pid: int | None, found: Found, rate: int) -> bool:
+        """Whether a rate can be held; a machine that hiccups gets a second try."""
+        self._tell(f"{way.name}: does {rate} calls/s work without a failed call?")
+        for _ in range(2):
+            step = await self._step(way, ear, pid, rate, rate * self._schedule.peak_seconds)
+            found.peak_steps.append(step)
+            if not step.failed:
+                return True
+        return False
 
     async def _hold(self, way: Way, ear: Ear, pid: int | None, found: Found) -> None:
         """Let callers wait for the question's answer, and see what that costs in memory."""
@@ -121,7 +132,9 @@ class Bench:
         held = self._schedule.held
         before = _resident(pid), usage.resident_bytes(asterisk)
         async with asyncio.TaskGroup() as group:
-            callers = group.create_task(call(sip=self._house.sip, number=way.number, rate=100, calls=held))
+            callers = group.create_task(
+                call(sip=self._house.sip, number=way.number, rate=100, calls=held, patience=HOLD)
+            )
             await asyncio.sleep(held / 100 + self._house.press_after)
             after = _resident(pid), usage.resident_bytes(asterisk)
             await callers

@@ -28,6 +28,7 @@ class Way:
     what: str
     number: str  #: what is dialled
     run: Run
+    limits: bool = True  #: whether memory and the highest rate are looked for, too
 
 
 @contextlib.asynccontextmanager
@@ -98,12 +99,19 @@ WAYS = {
             number="callguard",
             run=_callguard("http"),
         ),
-        Way(name="bare", what="ARI by hand: no law, no ledger, no lease", number="bare", run=_peer("bare")),
+        Way(
+            name="bare",
+            what="ARI by hand: no law, no ledger, no lease",
+            number="bare",
+            run=_peer("bare"),
+            limits=False,
+        ),
         Way(
             name="fastagi",
             what="FastAGI by panoramisk: no law, no ledger, no lease",
             number="fastagi",
             run=_peer("fastagi"),
+            limits=False,
         ),
     )
 }

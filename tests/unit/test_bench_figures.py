@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from bench.calling import caller
+from bench.calling import caller, scenario_for
 from bench.ear import FIRST_PORT, key_packet, port_of
 from bench.figures import (
     BenchError,
@@ -87,3 +87,10 @@ def test_a_key_is_pressed_as_rfc_4733_wants_it():
 def test_every_call_has_an_ear_and_a_number_of_its_own():
     assert [port_of(call) for call in (1, 2, 2500)] == [FIRST_PORT, FIRST_PORT + 4, FIRST_PORT + 9996]
     assert len({caller(call) for call in range(1, 2501)}) == 2500
+
+
+def test_nothing_is_left_to_fill_in_for_sipp_but_its_own_words():
+    text = scenario_for(7)
+    assert 'timeout="7000"' in text
+    assert "m=audio [auto_media_port] RTP/AVP 0 101" in text
+    assert not {"ADDRESS", "EVENT", "PATIENCE"} & set(text.replace('"', " ").split())
