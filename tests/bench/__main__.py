@@ -15,26 +15,42 @@ import click
 from rich.console import Console
 
 from callguard.errors import CallguardError
+from tests.prove.__main__ import table
 
 from . import report
 from .figures import BenchError
 from .house import house
+from .rooms import room_figures
 from .running import Bench, Schedule
 from .ways import BASE, WAYS, Way
 
 #: Columns of what is printed into a file, where there is no terminal to ask.
 WIDTH = 130
 RESULT = Path("build/bench.json")
+PARTS = ("law", "ledger", "seal", "calls")
 QUICK = Schedule(rates=(100,), rounds=1, seconds=3, peaks=(), held=0)
 QUICK_WAYS = (BASE, "callguard", "callguard-http")
 
 
 @click.command(epilog="Ways: " + "; ".join(f"{way.name} ({way.what})" for way in WAYS.values()))
 @click.argument("names", metavar="[NAME]...", nargs=-1, type=click.Choice(list(WAYS)))
+@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this part. Repeatable.")
 @click.option("--quick", is_flag=True, help="One rate, once, and no search for the highest: under a minute.")
 @click.option("--json", "as_json", is_flag=True, help=f"Write {RESULT} as well.")
-def main(names: tuple[str, ...], *, quick: bool, as_json: bool) -> None:
-    """Compare ways to answer a call, all of them or those named, on one PBX in one run."""
+def main(names: tuple[str, ...], parts: tuple[str, ...], *, quick: bool, as_json: bool) -> None:
+    """Compare ways to answer a call, all of them or those named, on one PBX in one run.
+
+    And measure the rooms by themselves: a ruling, the ledger, the sealing of recordings.
+    """
+    wanted = parts or (("calls",) if names else PARTS)
+    rooms = [figure for part in wanted if part != "calls" for figure in room_figures(part, quick=quick)]
+    if rooms:
+        Console().print(table(rooms))
+    if "calls" in wanted:
+        _compare(names, quick=quick, as_json=as_json)
+
+
+def _compare(names: tuple[str, ...], *, quick: bool, as_json: bool) -> None:
     chosen = names or (QUICK_WAYS if quick else tuple(WAYS))
     ways = [way for name, way in WAYS.items() if name in chosen]
     schedule = QUICK if quick else Schedule()

@@ -93,10 +93,10 @@ def cost(table, tell):
             PartyFacts(role="agent", site="DE"),
             PartyFacts(role="recorder", site="GB"),
         ]
-        began = time.perf_counter()
+        began = time.thread_time()  # what it costs, whoever else is working on the machine
         ruling = rule_for(table, facts, region="GB")
         explain(ruling, (), admit(table, ruling, terms))
-        taken.append((time.perf_counter() - began) * 1e6)
+        taken.append((time.thread_time() - began) * 1e6)
     taken.sort()
     p99 = taken[int(CALLS * 0.99)]
     yield figure("explaining a call of four parties, p50", taken[CALLS // 2], "us", "-", True)
