@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -192,6 +193,7 @@ def event_filter(app: str, types: Iterable[str]) -> tuple[str, None, object]:
     return f"applications/{_id(app)}/eventFilter", None, {"allowed": [{"type": kind} for kind in wanted]}
 
 
+@functools.lru_cache(maxsize=1024)
 def _id(value: str) -> str:
     """An id as one segment of a path, whatever characters it has."""
     if value in ("", ".", "..") or "\0" in value:

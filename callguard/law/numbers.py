@@ -22,6 +22,7 @@ costs about 50 microseconds.
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from dataclasses import dataclass
@@ -56,6 +57,10 @@ _CA = {
 }  # fmt: skip
 _PARTS = {"US": _US, "CA": _CA}
 _LETTERS = {region: frozenset(names.values()) for region, names in _PARTS.items()}
+
+
+#: How many numbers' places are kept; each takes a few hundred bytes.
+KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +105,12 @@ def locate(text: str | None, region: str | None = None) -> Place:
     number = dialled(text) if text else None
     if number is None:
         return Place(why="withheld or not a phone number")
+    return _located(number, region)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _located(number: str, region: str | None) -> Place:
+    """The place of something of the shape of a number; our own number is asked for on every call."""
     numbers, geocoder = _library()
     try:
         parsed = numbers.parse(number, region.upper() if region else None)
