@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from callguard.cli.covering import coverage_command
 from callguard.cli.explaining import explanation, parties_of
 from callguard.cli.options import config_option, json_option
 from callguard.config import Config, load
-from callguard.controller.coverage import Coverage, coverage, entries_since
 from callguard.law import Direction, LawTableError, Table
 
 Command = Callable[..., Any]
@@ -220,45 +218,10 @@ def diff(*, before: Path | None, directory: Path | None, files: tuple[Path, ...]
         console.print("nothing changed")
 
 
-@law_group.command("coverage")
-@click.option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="How far back.")
-@config_option
-@json_option
-@click.pass_context
-def coverage_(ctx: click.Context, *, days: int, path: Path, as_json: bool) -> None:
-    """Tell on what evidence the last days' calls were judged. Exit status 1 when an announcement is missing.
-
-    `none` means that nobody knew where the caller was; the strictest rule applied to them.
-    """
-    until = datetime.now(UTC)
-    found = coverage(entries_since(load(path).ledger.url, until - timedelta(days=days)))
-    if as_json:
-        click.echo(json.dumps({"days": days, "until": until.isoformat(), "ok": found.sound} | asdict(found)))
-    else:
-        _print_coverage(found, days)
-    ctx.exit(0 if found.sound else 1)
-
-
 @law_group.command()
 def schema() -> None:
     """Print the JSON Schema of a file of the table."""
     click.echo(json.dumps(law.json_schema(), indent=2))
-
-
-def _print_coverage(found: Coverage, days: int) -> None:
-    click.echo(f"{found.calls} calls in {days} days, {found.captured} of them recorded")
-    for title, counts in (
-        ("evidence for the caller's place", found.evidence),
-        ("caller's jurisdiction", found.jurisdictions),
-        ("outcome", found.outcomes),
-    ):
-        for name, count in counts.items():
-            click.echo(f"{title}: {name} {count} ({count / found.calls:.1%})")
-    click.echo(f"held to be nowhere ({law.UNKNOWN}): {found.unknown}")
-    click.echo(f"faults: {found.faults}, callers led on because of them: {found.rescued}")
-    click.echo(f"recorded without a whole announcement: {len(found.missing)}")
-    for call in found.missing:
-        click.echo(f"    call {call}: look at it with `callguard ledger show {call}`")
 
 
 def _line(value: Any) -> str:
