@@ -76,9 +76,10 @@ class Lab:
                 # Short on purpose: sockets live below it.
                 directory = Path(tempfile.mkdtemp(prefix="callguard-lab-"))
                 stack.callback(shutil.rmtree, directory, ignore_errors=True)
-            leases = [PortLease(), PortLease()]
-            for lease in leases:
-                stack.callback(lease.release)
+            leases = []
+            for _ in range(2):
+                leases.append(await PortLease.when_free())
+                stack.callback(leases[-1].release)
             self.pbx = Pbx(
                 build,
                 directory / "pbx",

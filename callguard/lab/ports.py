@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
 import random
 import socket
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from callguard.errors import LabError
 
 #: Blocks of ports below the kernel's range for outgoing connections (32768 and up on Linux).
-FIRST_PORT = 12000
+FIRST_PORT = 4000
 BLOCK = 2000
-BLOCKS = 10
+BLOCKS = 14
+
+#: How long to wait for another lab to end when all blocks are taken (seconds), and how often to look.
+PATIENCE = 120.0
+LOOK = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,22 @@ class PortLease:
             f"No free block of {BLOCK} ports between {FIRST_PORT} and {FIRST_PORT + BLOCK * BLOCKS}; "
             "stop another lab (`ps -C asterisk`), then try again."
         )
+
+    @classmethod
+    async def when_free(cls) -> PortLease:
+        """A block as soon as there is one.
+
+        Raises:
+            LabError: none became free in time.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return cls()
+            except LabError:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(LOOK)
 
     def release(self) -> None:
         """Give the block back; doing so twice does no harm."""
