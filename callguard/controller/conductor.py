@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import time
 import uuid
+from collections import deque
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,6 +51,9 @@ log = structlog.get_logger(__name__)
 MOST_PLAYBACKS = 16
 
 
+#: Of how many calls it is kept how soon they heard something.
+FIRST_PROMPTS = 10_000
+
 #: How long callers in the dialogue are given to be led on when callguard stops (seconds).
 LEAVE_SECONDS = 5.0
 
@@ -78,6 +82,8 @@ class Conductor:
         self.register = register
         self.conversations: dict[str, Conversation] = {}
         self.replaced = asyncio.Event()
+        #: Seconds from when a caller was handed to us to the start of the first prompt, newest last.
+        self.first_prompts: deque[float] = deque(maxlen=FIRST_PROMPTS)
         self.keeper: Keeper | None = None
         self._left: list[Left] | None = None  #: calls of the run before, until Asterisk was first reached
         self._tasks: set[asyncio.Task[None]] = set()
@@ -252,6 +258,8 @@ class Conductor:
             case said.PlaybackFinished():
                 if conversation := self.conversations.get(event.channel):
                     conversation.playback_finished(event.playback, event.state)
+            case said.PlaybackStarted():
+                self._prompt_began(event.channel)
             case said.CallBroadcast():
                 self.own(self._claim(event.channel.id), f"claim {event.channel.id}")
             case said.StasisStart():
@@ -263,6 +271,12 @@ class Conductor:
             case said.ChannelHangupRequest() | said.ChannelDestroyed():
                 if conversation := self.conversations.get(event.channel.id):
                     conversation.hung_up()
+
+    def _prompt_began(self, channel: str) -> None:
+        conversation = self.conversations.get(channel)
+        if conversation is not None and not conversation.heard_us:
+            conversation.heard_us = True
+            self.first_prompts.append(time.monotonic() - conversation.arrived)
 
     async def _claim(self, channel: str) -> None:
         if self.ari is not None:

@@ -90,6 +90,7 @@ class Conversation:
     inbox: asyncio.Queue[ev.Event] = field(default_factory=asyncio.Queue)
     recorder: str = ""  #: MixMonitorID, once the dialplan told
     routed: bool = False
+    heard_us: bool = False  #: a first prompt began
     captured: float = 0.0
     _playback: Playback | None = None
     _capture: bool = False

@@ -30,6 +30,7 @@ class Door:
         self._path = path
         app = web.Application()
         app.router.add_get("/calls", self._calls)
+        app.router.add_get("/first-prompts", self._first_prompts)
         app.router.add_post("/stop-all", self._stop_all)
         app.router.add_post("/resume-all", self._resume_all)
         self._runner = web.AppRunner(app, access_log=None)
@@ -72,6 +73,10 @@ class Door:
                 "calls": conductor.summary(),
             }
         )
+
+    async def _first_prompts(self, _: web.Request) -> web.Response:
+        """How soon callers heard something: seconds from the hand-over to the first prompt, newest last."""
+        return web.json_response({"seconds": list(self._conductor.first_prompts)})
 
     async def _stop_all(self, request: web.Request) -> web.Response:
         who = await _who(request)

@@ -252,13 +252,21 @@ class Site:
 
     async def health(self) -> dict[str, Any]:
         """What callguard tells of itself at its control socket."""
+        return await self._asked("/calls")
+
+    async def _asked(self, path: str) -> dict[str, Any]:
         connector = aiohttp.UnixConnector(str(self.directory / "control.sock"))
         async with (
             aiohttp.ClientSession(connector=connector) as session,
-            session.get("http://callguard/calls") as response,
+            session.get(f"http://callguard{path}") as response,
         ):
-            health: dict[str, Any] = await response.json()
-        return health
+            answer: dict[str, Any] = await response.json()
+        return answer
+
+    async def first_prompts(self) -> list[float]:
+        """How soon callers heard something: seconds from the hand-over to the first prompt, newest last."""
+        seconds: list[float] = (await self._asked("/first-prompts"))["seconds"]
+        return seconds
 
     async def until(self, caller: str, *states: str, asked: int = 0, timeout: float = 30.0) -> None:
         """Wait until the dialogue with a caller is in one of these states.

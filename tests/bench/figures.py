@@ -34,6 +34,9 @@ class Step:
     controller_ms: float  #: CPU per call
     asterisk_ms: float  #: CPU per call
     first_packet_ms: tuple[float, ...]  #: from INVITE to the first packet of the prompt, one a call
+    prompt_ms: tuple[
+        float, ...
+    ] = ()  #: from StasisStart to the start of the first prompt, where callguard answers
 
     @property
     def total_ms(self) -> float:
@@ -54,6 +57,8 @@ class Summary:
     total_ms: float
     p50_ms: float
     p99_ms: float
+    prompt_p50_ms: float
+    prompt_p99_ms: float
 
 
 def summed_up(steps: Sequence[Step]) -> Summary:
@@ -68,6 +73,8 @@ def summed_up(steps: Sequence[Step]) -> Summary:
         total_ms=statistics.median(step.total_ms for step in steps),
         p50_ms=statistics.median(quantile(step.first_packet_ms, 0.50) for step in steps),
         p99_ms=statistics.median(quantile(step.first_packet_ms, 0.99) for step in steps),
+        prompt_p50_ms=statistics.median(quantile(step.prompt_ms, 0.50) for step in steps),
+        prompt_p99_ms=statistics.median(quantile(step.prompt_ms, 0.99) for step in steps),
     )
 
 

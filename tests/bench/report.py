@@ -45,6 +45,8 @@ def show(
     console.print(_ratios(ways, ratios(found, rate), rate))
     console.print(_absolute(ways, found, schedule))
     console.print(_latency(ways, found, schedule))
+    if any(way.site for way in ways):
+        console.print(_prompts(ways, found, schedule))
     console.print(f"{machine}. {NOTE}")
 
 
@@ -131,6 +133,25 @@ def _latency(ways: Sequence[Way], found: Mapping[str, Found], schedule: Schedule
         summaries = [found[way.name].summary(rate) for rate in schedule.rates]
         times = (f"{_number(each.p50_ms, 1)} / {_number(each.p99_ms, 1)}" for each in summaries)
         table.add_row(way.name, *times, way.what)
+    return table
+
+
+def _prompts(ways: Sequence[Way], found: Mapping[str, Found], schedule: Schedule) -> Table:
+    title = "p50 / p99 from StasisStart to the start of the first prompt, ms (median of the rounds)"
+    table = Table(title=title, title_justify="left")
+    table.add_column("way")
+    for rate in schedule.rates:
+        table.add_column(f"{rate} calls/s", justify="right")
+    for way in ways:
+        if way.site:
+            summaries = [found[way.name].summary(rate) for rate in schedule.rates]
+            table.add_row(
+                way.name,
+                *(
+                    f"{_number(each.prompt_p50_ms, 1)} / {_number(each.prompt_p99_ms, 1)}"
+                    for each in summaries
+                ),
+            )
     return table
 
 

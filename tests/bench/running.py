@@ -93,6 +93,7 @@ class Bench:
         tally, begun = await call(sip=self._house.sip, number=way.number, rate=rate, calls=calls)
         after = _cpu(pid), usage.cpu_seconds(asterisk)
         captured = await self._house.captured()
+        prompts = await self._house.sites[way.site].first_prompts() if way.site else []
         waits = (1000 * (heard - begun[n]) for n, heard in ear.first.items() if n in begun)
         return Step(
             rate=rate,
@@ -101,6 +102,7 @@ class Bench:
             controller_ms=1000 * (after[0] - before[0]) / calls,
             asterisk_ms=1000 * (after[1] - before[1]) / calls,
             first_packet_ms=tuple(waits),
+            prompt_ms=tuple(1000 * each for each in prompts[-calls:]),
         )
 
     async def _climb(self, way: Way, ear: Ear, pid: int | None, found: Found) -> None:

@@ -28,6 +28,7 @@ class Way:
     what: str
     number: str  #: what is dialled
     run: Run
+    site: str = ""  #: which of the house's sites answers; empty: callguard does not
     limits: bool = True  #: whether memory and the highest rate are looked for, too
 
 
@@ -92,12 +93,14 @@ WAYS = {
             what="callguard, requests over the websocket",
             number="callguard",
             run=_callguard("auto"),
+            site="auto",
         ),
         Way(
             name="callguard-http",
             what="callguard, requests over HTTP",
             number="callguard",
             run=_callguard("http"),
+            site="http",
         ),
         Way(
             name="bare",
