@@ -136,14 +136,19 @@ async def losing_the_controller(lab, site, tell, what):
         new = next(CALLERS)
         began = time.monotonic()
         phones[new] = await lab.world.call("100", caller_id=new)
-        for caller in phones:
+
+        async def led_on(caller, since):
+            """Seconds until somebody of the unrecorded queue answered; None when nobody did."""
             try:
                 await lab.world.agent("open-agent").next_call(40, number=caller)
             except LabError:
-                lost += 1
-                continue
-            (fresh if caller == new else waits).append(time.monotonic() - (began if caller == new else gone))
-            await asyncio.sleep(0)
+                return None
+            return time.monotonic() - since
+
+        times = await asyncio.gather(*(led_on(each, began if each == new else gone) for each in phones))
+        lost += times.count(None)
+        fresh += [took for took in times[-1:] if took is not None]
+        waits += [took for took in times[:-1] if took is not None]
         await asyncio.sleep(1)
         for phone in phones.values():
             await phone.hang_up()
