@@ -19,7 +19,7 @@ class Misplaced(ValueError):  # noqa: N818 - the name says what happened
         self.place = place
 
 
-def _form(pattern: str, words: str) -> Any:
+def form(pattern: str, words: str) -> Any:
     """Text of this form; ``words`` say what would be right."""
 
     def check(value: str) -> str:
@@ -46,38 +46,36 @@ def _for_pbx(path: Path) -> Path:
 #: A name that may stand in a dialplan variable: letters, digits, underscore, dash, dot.
 Name = Annotated[
     str,
-    _form(
+    form(
         r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}",
         "is no name for a dialplan; begin with a letter or digit and use only letters of a-z, digits and "
         "_ . - (64 at most)",
     ),
 ]
 #: One telephone key.
-Key = Annotated[str, _form(r"[0-9*#]", "must be one telephone key; write a digit, '*' or '#' in quotes")]
+Key = Annotated[str, form(r"[0-9*#]", "must be one telephone key; write a digit, '*' or '#' in quotes")]
 #: A language as the prompt texts name it, such as ``en`` or ``fr``.
 Language = Annotated[
-    str, _form(r"[a-z]{2,3}(-[A-Za-z]{2,4})?", "is no language; write a code such as en, fr or pt-BR")
+    str, form(r"[a-z]{2,3}(-[A-Za-z]{2,4})?", "is no language; write a code such as en, fr or pt-BR")
 ]
 #: ISO 3166-1.
 Country = Annotated[
-    str, _form(r"[A-Z]{2}", "is no country; write two capital letters such as US, DE or NO (ISO 3166-1)")
+    str, form(r"[A-Z]{2}", "is no country; write two capital letters such as US, DE or NO (ISO 3166-1)")
 ]
 #: The code of a jurisdiction, such as ``DE`` or ``US-CA``.
-Code = Annotated[
-    str, _form(r"[A-Z]{2}(-[A-Z]{2,3})?", "is no jurisdiction; write a code such as DE or US-CA")
-]
+Code = Annotated[str, form(r"[A-Z]{2}(-[A-Z]{2,3})?", "is no jurisdiction; write a code such as DE or US-CA")]
 #: A telephone number to compare with, as the PBX shows it.
 Number = Annotated[
     str,
-    _form(r"\+?[0-9]{2,15}", "is no telephone number; write 2 to 15 digits, with a leading '+' or without"),
+    form(r"\+?[0-9]{2,15}", "is no telephone number; write 2 to 15 digits, with a leading '+' or without"),
 ]
 #: A name or address of a machine.
 Host = Annotated[
-    str, _form(r"[A-Za-z0-9.:_-]{1,253}", "is no host; write a name or an address such as 127.0.0.1")
+    str, form(r"[A-Za-z0-9.:_-]{1,253}", "is no host; write a name or an address such as 127.0.0.1")
 ]
 Url = Annotated[
     str,
-    _form(
+    form(
         r"https?://[^\s/@?#]+(/[^\s?#]*)?",
         "is no address of ARI; write http://HOST:PORT/ari, without user and password in it",
     ),
@@ -85,12 +83,12 @@ Url = Annotated[
 #: Words that somebody wrote, on one line.
 Words = Annotated[
     str,
-    _form(r"(?!\s)[^\x00-\x1f\x7f]{1,300}", "must be words on one line; write 1 to 300 characters"),
+    form(r"(?!\s)[^\x00-\x1f\x7f]{1,300}", "must be words on one line; write 1 to 300 characters"),
 ]
 #: A telephone as Asterisk names it in a channel: technology and resource.
 Phone = Annotated[
     str,
-    _form(
+    form(
         r"[A-Za-z0-9]{2,20}/[A-Za-z0-9_.@+-]{1,80}",
         "is no telephone of the PBX; write technology and name, such as PJSIP/211",
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from callguard.config.forms import (
     Code,
@@ -23,18 +23,8 @@ from callguard.config.forms import (
     Url,
     Words,
 )
-from callguard.config.secrets import secret
-
-#: Text for a password: as it is, ``env:NAME`` or ``file:/path``.
-Secret = Annotated[SecretStr, BeforeValidator(secret)]
-
-
-class Section(BaseModel):
-    """A part of the file: nothing unknown in it, nothing changed after reading."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False, validate_default=True
-    )
+from callguard.config.pause import Pause
+from callguard.config.section import Secret, Section
 
 
 class Ari(Section):
@@ -139,6 +129,7 @@ class Queue(Section):
     languages: tuple[Language, ...] | None = None
     minimum_form: Literal["none", "notice", "implied-by-continuing", "opt-out", "explicit"] = "none"
     retention_days: Annotated[int, Field(ge=1, le=36500)] = 90
+    after_pause: Literal["stay-paused", "resume"] = "stay-paused"
     sample_percent: Annotated[float, Field(ge=0, le=100)] = 100.0
     every_call: Approved | None = None
     exception: ApprovedException | None = None
@@ -163,10 +154,10 @@ class Prompts(Section):
 
     directory: PbxPath = Path("/var/lib/callguard/prompts")
     wideband: bool = False
-    texts: dict[Language, dict[str, str]] = {}
-    purposes: dict[Name, dict[Language, str]] = {}
-    alternatives: dict[Name, dict[Language, str]] = {}
-    voices: dict[Language, str] = {}
+    texts: dict[Language, dict[str, str]] = Field(default_factory=dict)
+    purposes: dict[Name, dict[Language, str]] = Field(default_factory=dict)
+    alternatives: dict[Name, dict[Language, str]] = Field(default_factory=dict)
+    voices: dict[Language, str] = Field(default_factory=dict)
 
 
 class Spool(Section):
@@ -237,7 +228,7 @@ class Ledger(Section):
     numbers: Literal["plain", "hashed", "encrypted"] = "plain"
     numbers_key: FilePath = Path("/var/lib/callguard/keys/numbers.key")
     checkpoints: Checkpoints = Checkpoints()
-    endpoints: dict[Name, WebhookEndpoint] = {}
+    endpoints: dict[Name, WebhookEndpoint] = Field(default_factory=dict)
 
 
 class Bypass(Section):
@@ -263,7 +254,7 @@ class Log(Section):
 class Law(Section):
     """What this site changes in the table of jurisdictions."""
 
-    overrides: dict[str, dict[str, Any]] = {}
+    overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)
     files: tuple[FilePath, ...] = ()
     register_url: str = "sqlite:////var/lib/callguard/register.db"
     remember_answers_days: Annotated[int, Field(ge=1, le=3650)] | None = None
@@ -287,6 +278,7 @@ class Config(Section):
     dialogue: Dialogue = Dialogue()
     prompts: Prompts = Prompts()
     spool: Spool = Spool()
+    pause: Pause = Pause()
     vault: Vault = Vault()
     ledger: Ledger = Ledger()
     law: Law = Law()

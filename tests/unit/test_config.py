@@ -118,7 +118,7 @@ def test_a_default_that_is_told_is_the_default(place: Place) -> None:
         value = yaml.load(told, Loader=yaml.BaseLoader)
         assert TypeAdapter(Any if field.annotation is None else field.annotation).validate_python(
             {} if told == "{}" else value
-        ) == (field.default)
+        ) == field.get_default(call_default_factory=True)
 
 
 def test_no_key_stands_without_a_word_about_it() -> None:

@@ -1,0 +1,1 @@
+"""What a caller says, in memory, as yes, no or unclear."""

@@ -1,0 +1,1 @@
+"""Pages and REST for agents, supervisors and telephones."""
