@@ -17,6 +17,7 @@ class Timer(StrEnum):
     COMMIT = "commit"  #: the ledger
     CONFIRM = "confirm"  #: the recorder's word that it runs, or that it paused
     PAUSE = "pause"  #: the end of a pause
+    WARN = "warn"  #: the moment to tell that a pause ends soon
 
 
 class Change(StrEnum):
@@ -26,6 +27,8 @@ class Change(StrEnum):
     STARTED = "started"
     PAUSED = "paused"
     PAUSE_CONFIRMED = "pause-confirmed"
+    VERIFIED = "verified"  #: the samples of a pause were seen, and are zero
+    EXTENDED = "extended"
     RESUMED = "resumed"
     STOPPED = "stopped"
 
@@ -39,6 +42,7 @@ class CaptureEntry:
     why: str
     by: str = ""
     offset: int | None = None
+    until: int | None = None  #: for what was verified: the first sample after it
     shred: bool = False
     hold: str = ""  #: what was put on or taken off: ``payment``, ``untold:<who>``, ``refused:<who>``
 
@@ -132,6 +136,14 @@ class StartCapture(Action):
 class PauseCapture(Action):
     """Silence the recorder, both directions."""
 
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseLast(Action):
+    """Destroy the newest ``seconds`` before the pause, which are not sealed yet."""
+
+    seconds: float
     why: str
 
 

@@ -71,6 +71,7 @@ class Call:
     awaited: frozenset[tuple[int, str]] = frozenset()  #: later consents not yet durable: number, who
     allowed_by: int = 0  #: the durable consent entry that allows capture, 0 for none
     running: frozenset[Running] = frozenset()
+    extended: bool = False  #: the one extension of this pause was used
     holds: frozenset[str] = frozenset()  #: reasons not to capture now: payment, untold:…, refused:…
 
     @property

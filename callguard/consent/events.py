@@ -115,12 +115,31 @@ class PartyLeft(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureVerified(Event):
+    """Both parties' samples from ``offset`` up to ``until`` are in the spool, and they are zero."""
+
+    offset: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PauseAsked(Event):
     """An agent (``allowed``) or somebody who may not, asked for a pause."""
 
     by: str
     allowed: bool
-    seconds: float = 300.0  #: when the queue's choice at time-out applies
+    seconds: float | None = None  #: when the queue's choice applies; None: the plan's time
+    drop_last: float = 0.0  #: seconds before it that are to be destroyed as well
+    why: str = "payment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendAsked(Event):
+    """Somebody needs a running pause to last ``seconds`` from now on."""
+
+    by: str
+    seconds: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +156,7 @@ class WithdrawalAsked(Event):
 
     by: Party
     shred: bool = False
+    through: str = ""  #: who did it for that party, or how
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,3 +189,6 @@ class HungUp(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered(Event):
     """A controller took this call over after a crash; what it was doing is not known."""
+
+    paused: bool = False  #: the recorder was told to be silent, whatever the entries say
+    pause_left: float | None = None  #: seconds that a pause still had; None: the plan's time

@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from callguard.consent import talking
+from callguard.consent import capturing, pausing, talking
 from callguard.consent.actions import (
     Action,
     Commit,
@@ -293,7 +293,7 @@ def answer_of(event: DigitPressed | SpeechHeard) -> Answer:
 def decide(call: Call, outcome: Outcome, at: float, answer: Answer = NO_ANSWER) -> Step:
     """Commit the outcome and wait, for a bounded time, until the ledger holds it."""
     call, hushed = hush(call, at)
-    call, entry = talking.consent_entry(call, outcome, at, answer)
+    call, entry = capturing.consent_entry(call, outcome, at, answer)
     call = call.with_(state=State.COMMITTING, pending=entry.number)
     call, timer = start_timer(call, Timer.COMMIT, call.agreed.commit_seconds)
     return call, (*hushed, Commit(entry=entry), *timer)
@@ -345,7 +345,7 @@ def depart(call: Call, at: float) -> Step:
         return call.with_(state=State.ENDED), (*cancelled, End(outcome=outcome))
     call = call.with_(state=State.TALKING)
     if call.allowed_by and not call.holds:
-        call, entry = talking.capture_ordered(call, at)
+        call, entry = capturing.capture_ordered(call, at)
         call, timer = start_timer(call, Timer.CONFIRM, plan.confirm_seconds)
         route = Route(queue=plan.recorded_queue, outcome=outcome, capture=True)
         return call, (*cancelled, StartCapture(allowed_by=call.allowed_by), entry, route, *timer)
@@ -361,7 +361,7 @@ def depart(call: Call, at: float) -> Step:
 def fault(call: Call, at: float, note: str) -> Step:
     """Something failed: the caller goes on unrecorded now; the entry is written but not waited for."""
     call, hushed = hush(call, at)
-    call, entry = talking.consent_entry(call, Outcome.FAULT, at, NO_ANSWER, note)
+    call, entry = capturing.consent_entry(call, Outcome.FAULT, at, NO_ANSWER, note)
     return then((*hushed, Commit(entry=entry)), depart(call.with_(pending=0), at))
 
 
@@ -402,7 +402,7 @@ def hung_up(call: Call, event: HungUp) -> Step:
     call, cancelled = hush(call, event.at)
     cancelled = tuple(action for action in cancelled if not isinstance(action, StopPlaying))
     if call.outcome is None and call.plan is not None:
-        call, entry = talking.consent_entry(call, Outcome.HUNG_UP, event.at, NO_ANSWER)
+        call, entry = capturing.consent_entry(call, Outcome.HUNG_UP, event.at, NO_ANSWER)
         cancelled = (*cancelled, Commit(entry=entry))
     return call.with_(state=State.ENDED), cancelled
 
@@ -458,6 +458,7 @@ TIMERS: dict[Timer, Rule] = {
     Timer.ANSWER: silent,
     Timer.LEAVE: stayed,
     Timer.COMMIT: overdue,
-    Timer.CONFIRM: talking.unconfirmed,
-    Timer.PAUSE: talking.pause_over,
+    Timer.CONFIRM: capturing.unconfirmed,
+    Timer.PAUSE: pausing.over,
+    Timer.WARN: pausing.soon_over,
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from callguard.consent.actions import CallEntry, CaptureEntry, Change, HoldEntry
 from callguard.consent.call import Call, Capture
-from callguard.consent.talking import CALLER, held
+from callguard.consent.capturing import CALLER, PAYMENT, held
 from callguard.consent.words import CAPTURING, ConsentEntry, Outcome
 
 #: What the recorder is taken to do after each change.
@@ -31,13 +31,20 @@ class Standing:
 
     outcome: Outcome | None = None
     capture: Capture = Capture.OFF
+    extended: bool = False
     holds: frozenset[str] = frozenset()
     entries: int = 0
 
 
 def standing(call: Call) -> Standing:
     """Where a live call stands."""
-    return Standing(outcome=call.outcome, capture=call.capture, holds=call.holds, entries=call.entries)
+    return Standing(
+        outcome=call.outcome,
+        capture=call.capture,
+        extended=call.extended,
+        holds=call.holds,
+        entries=call.entries,
+    )
 
 
 def replay(entries: Iterable[CallEntry]) -> Standing:
@@ -45,6 +52,7 @@ def replay(entries: Iterable[CallEntry]) -> Standing:
     outcome: Outcome | None = None
     capture = Capture.OFF
     holds: frozenset[str] = frozenset()
+    extended = False
     number = 0
     for entry in entries:
         number = entry.number
@@ -54,9 +62,11 @@ def replay(entries: Iterable[CallEntry]) -> Standing:
             if entry.outcome in CAPTURING:
                 holds -= {f"untold:{entry.who}", f"refused:{entry.who}"}
         elif isinstance(entry, CaptureEntry):
-            capture = AFTER[entry.change]
+            capture = AFTER.get(entry.change, capture)
+            extended = entry.change is Change.EXTENDED or (extended and entry.hold != PAYMENT)
             if entry.hold:
                 holds |= {entry.hold}
         elif isinstance(entry, HoldEntry):
             holds = holds | {entry.hold} if entry.on else holds - {entry.hold}
-    return Standing(outcome=outcome, capture=capture, holds=holds, entries=number)
+            extended = extended and not (entry.on and entry.hold == PAYMENT)
+    return Standing(outcome=outcome, capture=capture, extended=extended, holds=holds, entries=number)

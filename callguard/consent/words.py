@@ -126,6 +126,8 @@ class Plan:
     commit_seconds: float = 2.0  #: how long the ledger may take before the call goes on unrecorded
     slack_seconds: float = 3.0  #: how much longer than its length a prompt may take
     confirm_seconds: float = 5.0  #: how long the recorder may take to say that it does as ordered
+    pause_seconds: float = 180.0  #: how long a pause lasts that nobody ends
+    warn_seconds: float = 20.0  #: how long before that the agent is told
     resume_after_pause: bool = False  #: the queue's choice when a pause was not ended: go on capturing
     keys_cut_question: bool = True  #: barge-in: an answer during the question counts at once
     capture: bool = True  #: False: the dialogue runs but nothing is captured (see ``uncaptured``)

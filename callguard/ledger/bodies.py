@@ -132,7 +132,7 @@ class Capture:
     recording: str = ""  #: our UUID of the recording
     segment: int = 1
     offset: int | None = None
-    until: int | None = None  #: for an erasure: the first sample that was kept again
+    until: int | None = None  #: of an erasure or a verified pause: the first sample after it
     rate: int | None = None  #: samples per second
     by: str = ""  #: who or what caused it: an agent, a party, a timer, a program
     reason: str = ""
@@ -329,6 +329,8 @@ _CLASSES: dict[Kind, type[Any]] = {
     Kind.CAPTURE_STARTED: Capture,
     Kind.CAPTURE_CONFIRMED: Capture,
     Kind.CAPTURE_PAUSED: Capture,
+    Kind.CAPTURE_VERIFIED: Capture,
+    Kind.CAPTURE_EXTENDED: Capture,
     Kind.CAPTURE_RESUMED: Capture,
     Kind.CAPTURE_STOPPED: Capture,
     Kind.CAPTURE_ERASED: Capture,

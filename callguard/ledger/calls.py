@@ -20,6 +20,8 @@ _KIND_OF = {
     Change.STARTED: Kind.CAPTURE_STARTED,
     Change.PAUSED: Kind.CAPTURE_PAUSED,
     Change.PAUSE_CONFIRMED: Kind.CAPTURE_CONFIRMED,
+    Change.VERIFIED: Kind.CAPTURE_VERIFIED,
+    Change.EXTENDED: Kind.CAPTURE_EXTENDED,
     Change.RESUMED: Kind.CAPTURE_RESUMED,
     Change.STOPPED: Kind.CAPTURE_STOPPED,
 }
@@ -37,6 +39,7 @@ def body_for(entry: CallEntry, recording: str = "", channel: str = "") -> AnyBod
                 number=entry.number,
                 recording=recording,
                 offset=entry.offset,
+                until=entry.until,
                 by=entry.by,
                 reason=entry.why,
                 hold=entry.hold,
@@ -68,6 +71,7 @@ def _core_entry(body: AnyBody | None) -> CallEntry | None:
                 why=body.reason,
                 by=body.by,
                 offset=body.offset,
+                until=body.until,
                 shred=body.shred,
                 hold=body.hold,
             )

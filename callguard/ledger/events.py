@@ -16,6 +16,8 @@ _EVENTS = {
     Kind.RECORDING_ON: "recording.switched_on",
     Kind.CAPTURE_PAUSED: "pause.started",
     Kind.CAPTURE_CONFIRMED: "pause.confirmed",
+    Kind.CAPTURE_VERIFIED: "pause.verified",
+    Kind.CAPTURE_EXTENDED: "pause.extended",
     Kind.CAPTURE_RESUMED: "pause.ended",
     Kind.CALL_ENDED: "call.ended",
 }

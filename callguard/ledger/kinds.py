@@ -19,6 +19,8 @@ class Kind(StrEnum):
     CAPTURE_STARTED = "capture.started"
     CAPTURE_CONFIRMED = "capture.confirmed"
     CAPTURE_PAUSED = "capture.paused"
+    CAPTURE_VERIFIED = "capture.verified"
+    CAPTURE_EXTENDED = "capture.extended"
     CAPTURE_RESUMED = "capture.resumed"
     CAPTURE_STOPPED = "capture.stopped"
     CAPTURE_ERASED = "capture.erased"

@@ -129,6 +129,8 @@ _SENTENCES: dict[str, Callable[[Content], str]] = {
     Kind.CAPTURE_STARTED: _capture("Recording began"),
     Kind.CAPTURE_PAUSED: _capture("A pause was ordered"),
     Kind.CAPTURE_CONFIRMED: _capture("The pause was confirmed by the recorder"),
+    Kind.CAPTURE_VERIFIED: _capture("The pause was verified: the samples are zero"),
+    Kind.CAPTURE_EXTENDED: _capture("The pause was made longer"),
     Kind.CAPTURE_RESUMED: _capture("Recording went on"),
     Kind.CAPTURE_STOPPED: _capture("Recording ended"),
     Kind.CAPTURE_ERASED: _capture("What had been captured was erased"),

@@ -112,6 +112,8 @@ TALKING_EVENTS = [
     *["somebody_leaves"] * 2,
     *["pause_asked"] * 3,
     *["resume_asked"] * 3,
+    "extend_asked",
+    "samples_seen",
     *["time_up"] * 3,
     "recorder_says",
     "stale_timer",
@@ -143,6 +145,7 @@ class Core(RuleBasedStateMachine):
         self.refused = set()  # our own book of who said no
         self.capturing = False  # our own book of whether orders let the recorder write
         self.payment = False
+        self.reported = False  # somebody was told that a pause was not ended
         self.faulted = False
         self.departures = 0
         self.feed(ev.CallArrived(at=0.0, plan=plan))
@@ -188,6 +191,8 @@ class Core(RuleBasedStateMachine):
                     "invariant 4: capture after a fault"
                 )
                 self.capturing = True
+            case do.Alert(what="pause not ended"):
+                self.reported = True
             case do.ResumeCapture():
                 assert not self.refused, "invariant 2: resumed after a refusal"
                 assert not self.payment, "invariant 5: resumed in a payment pause"
@@ -328,8 +333,22 @@ class Core(RuleBasedStateMachine):
             and self.call.state is State.TALKING
             and self.call.capture not in {Capture.OFF, Capture.STOPPED}
         ):
+            if not self.payment:
+                self.reported = False
             self.payment = True
-        self.feed(ev.PauseAsked(at=self.now, by="agent", allowed=allowed))
+        self.feed(
+            ev.PauseAsked(
+                at=self.now, by="agent", allowed=allowed, drop_last=draw(st.sampled_from([0.0, 5.0]))
+            )
+        )
+
+    def extend_asked(self, draw):
+        before = self.call
+        self.feed(ev.ExtendAsked(at=self.now, by="agent", seconds=60.0))
+        assert not (before.extended and self.call != before), "a pause was made longer twice"
+
+    def samples_seen(self, draw):
+        self.feed(ev.CaptureVerified(at=self.now, offset=8000, until=16000))
 
     def resume_asked(self, draw):
         allowed = draw(st.booleans())
@@ -354,7 +373,11 @@ class Core(RuleBasedStateMachine):
         self.feed(ev.RecordingSwitchedOff(at=self.now, by="admin"))
 
     def recover(self, draw):
-        self.feed(ev.Recovered(at=self.now))
+        silent = draw(st.booleans())
+        if silent and self.call.state is State.TALKING and self.call.captures:
+            self.payment = True  # the recorder had been told to be silent before the crash
+        self.reported = False
+        self.feed(ev.Recovered(at=self.now, paused=silent))
 
     # ------------------------------------------------------------------ what must hold
 
@@ -373,6 +396,12 @@ class Core(RuleBasedStateMachine):
             assert self.call.allowed_by in self.safe or self.call.capture is Capture.OFF
             assert not self.call.holds
             assert not self.refused
+
+    @invariant()
+    def no_pause_is_forgotten(self):
+        call = getattr(self, "call", None)
+        if call and call.capture is Capture.PAUSED and "payment" in call.holds and not self.reported:
+            assert do.Timer.PAUSE in {run.timer for run in call.running}
 
     @invariant()
     def the_entries_replay(self):
