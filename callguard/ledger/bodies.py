@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Protocol
 from callguard.consent.words import Form, Outcome
 from callguard.errors import LedgerError
 from callguard.ledger.kinds import Kind
+from callguard.ledger.payments import CaseAssigned, Payment
 
 
 class Body(Protocol):
@@ -308,6 +309,8 @@ AnyBody = (
     | Capture
     | Hold
     | PartyChanged
+    | CaseAssigned
+    | Payment
     | Violation
     | Rescued
     | Fault
@@ -348,7 +351,7 @@ _CLASSES: dict[Kind, type[Any]] = {
     Kind.RECORDING_OFF: Switch,
     Kind.RECORDING_ON: Switch,
     **{c.kind: c for c in (Arrived, Answered, Consent, Routed, Violation, Rescued, Fault, Ended, Retention)},
-    **{c.kind: c for c in (KeyChanged, Recovered, RegisterChanged, Ruled)},
+    **{c.kind: c for c in (KeyChanged, Recovered, RegisterChanged, Ruled, CaseAssigned, Payment)},
 }
 _NAMES: dict[type[Any], tuple[str, ...]] = {
     c: tuple(f.name for f in fields(c) if f.name != "kind") for c in _CLASSES.values()

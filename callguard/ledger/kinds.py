@@ -10,6 +10,7 @@ class Kind(StrEnum):
 
     CALL_ARRIVED = "call.arrived"
     CALL_RULED = "call.ruled"
+    CALL_CASE = "call.case"
     ANNOUNCEMENT_PLAYED = "announcement.played"
     QUESTION_ASKED = "question.asked"
     ANSWER = "answer"
@@ -29,6 +30,7 @@ class Kind(StrEnum):
     HOLD_LIFTED = "hold.lifted"
     PARTY_JOINED = "party.joined"
     PARTY_LEFT = "party.left"
+    PAYMENT = "payment"
     VIOLATION = "violation"
     RESCUED = "rescued"
     FAULT = "fault"

@@ -139,6 +139,11 @@ _SENTENCES: dict[str, Callable[[Content], str]] = {
     Kind.HOLD_LIFTED: lambda b: f"A reason not to record went away: {b['hold']}.",
     Kind.PARTY_JOINED: _party("joined"),
     Kind.PARTY_LEFT: _party("left"),
+    Kind.CALL_CASE: lambda b: f"The call was assigned to case {b['case']} by {b['by']}.",
+    Kind.PAYMENT: lambda b: (
+        f"{b['by']} told of a payment, {b['reference']}, "
+        f"{'in a pause' if b['paused'] else 'and the recording was not paused for it'}."
+    ),
     Kind.VIOLATION: _violation,
     Kind.RESCUED: lambda b: f"The caller was led out of the dialogue after a fault{_because(b)}.",
     Kind.FAULT: lambda b: f"A fault in {b['where']}{_because(b)}.",
