@@ -25,6 +25,7 @@ from callguard.config.forms import (
 )
 from callguard.config.pause import Pause
 from callguard.config.section import Secret, Section
+from callguard.config.web import Web
 
 
 class Ari(Section):
@@ -285,6 +286,7 @@ class Config(Section):
     policy: Policy = Policy()
     bypass: Bypass = Bypass()
     control: Control = Control()
+    web: Web = Web()
     log: Log = Log()
 
     def recorded_queue(self, name: str) -> str:
