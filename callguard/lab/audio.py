@@ -26,6 +26,16 @@ FRAME_SECONDS = 0.02
 SILENCE_DBFS = -120.0
 
 
+def _ulaw_values() -> Samples:
+    """The 256 values of mu-law, by their codes (G.711, table 2a/2b)."""
+    codes = ~np.arange(256)
+    magnitudes = ((((codes & 0x0F) << 3) + 0x84) << (codes >> 4 & 0x07)) - 0x84
+    return (np.where(codes & 0x80, -magnitudes, magnitudes) / 32768).astype(np.float32)
+
+
+_ULAW = _ulaw_values()
+
+
 def tone(hz: float, seconds: float, *, rate: int = RATE, dbfs: float = SPEECH_DBFS) -> Samples:
     """A sine tone."""
     moments = np.arange(round(seconds * rate), dtype=np.float64) / rate
@@ -43,6 +53,19 @@ def read_sln(path: Path) -> tuple[Samples, int]:
     raw = path.read_bytes()
     values = np.frombuffer(raw[: len(raw) // 2 * 2], dtype="<i2")
     return (values / np.float32(32768)).astype(np.float32), RATE
+
+
+def from_ulaw(code: bytes) -> Samples:
+    """What a phone hears of mu-law (G.711)."""
+    return _ULAW[np.frombuffer(code, dtype=np.uint8)]
+
+
+def to_ulaw(samples: Samples) -> bytes:
+    """Samples as mu-law: for each the nearest value that there is."""
+    order = np.argsort(_ULAW, kind="stable")
+    values = _ULAW[order]
+    between = (values[1:] + values[:-1]) / 2
+    return order[np.searchsorted(between, samples)].astype(np.uint8).tobytes()
 
 
 def tone_level(samples: Samples, rate: int, hz: float) -> float:
