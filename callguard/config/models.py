@@ -167,6 +167,7 @@ class Spool(Section):
     directory: PbxPath = Path("/dev/shm/callguard")  # noqa: S108 - memory, on purpose: plaintext speech never on a disk
     allow_persistent_disk: bool = False
     minimum_free_mb: Annotated[int, Field(ge=1)] = 64
+    expected_calls: Annotated[int, Field(ge=1, le=10_000)] = 30
 
 
 class VaultKey(Section):
@@ -181,7 +182,7 @@ class VaultKey(Section):
 class Vault(Section):
     """Where recordings are sealed into."""
 
-    enabled: bool = False
+    enabled: bool = True
     directory: FilePath = Path("/var/lib/callguard/vault")
     keys: FilePath = Path("/var/lib/callguard/keys/recordings")
     key: VaultKey = VaultKey()
@@ -197,6 +198,19 @@ class Vault(Section):
                 "no key would lock recordings away; name a file, a command or age recipients in 'key'",
                 ("key",),
             )
+        return self
+
+    @model_validator(mode="after")
+    def _keys_lie_elsewhere(self) -> Vault:
+        """Whoever takes the vault must not take what opens it along."""
+        places = {("keys",): self.keys, ("key", "file"): self.key.file}
+        for place, path in places.items():
+            if path is not None and path.is_relative_to(self.directory):
+                raise Misplaced(
+                    f"lies within vault.directory ({self.directory}), so every copy of the recordings would "
+                    "bring the key along; choose a place outside of it",
+                    place,
+                )
         return self
 
 

@@ -59,6 +59,7 @@ class Report:
     queue: str = ""
     captured_seconds: float = 0.0
     ledger_entry: int | None = None  #: position of the consent entry
+    recording: str = ""  #: the call, where the vault has it
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -179,13 +180,12 @@ async def _examine(site: Site, scenario: Scenario, report: Report, number: str) 
     )
     if scenario.agent is not None and scenario.outcome != "exempt":
         await site.until_entry("call.ended", call)
-    paths = sorted(site.spool.glob(f"{call}*"))
     if not scenario.captured:
-        report.want(not paths, f"something was captured: {[path.name for path in paths]}")
+        report.want(call not in site.kept(), "something was captured")
         return
-    report.want(len(paths) == 2, f"not one file for each direction: {[path.name for path in paths]}")
-    if len(paths) == 2:
-        _listen(report, audio.read_sln(paths[0]), audio.read_sln(paths[1]), scenario.agent or "")
+    report.recording = call
+    caller, agent, rate = await site.recording(call)
+    _listen(report, (caller, rate), (agent, rate), scenario.agent or "")
     _in_order(site.entries(call), report)
 
 

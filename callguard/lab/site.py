@@ -22,7 +22,10 @@ import aiohttp
 from callguard.config import load
 from callguard.config.dialplan import render_dialplan
 from callguard.errors import LabError
+from callguard.lab import keeping
+from callguard.lab.audio import Samples
 from callguard.lab.lab import Lab
+from callguard.vault import KeyFile, Vault
 
 #: What callers are asked in the laboratory, in seconds: short, so that silence is soon over.
 ANSWER_SECONDS = 3.0
@@ -60,18 +63,48 @@ class Site:
 
     @property
     def vault(self) -> Path:
-        """Where this site's sealed recordings are, once the vault is configured."""
+        """Where this site's sealed recordings are."""
         return self.directory / "vault"
 
+    @property
+    def key(self) -> Path:
+        """What locks their keys away."""
+        return self.directory / "keys/vault.key"
+
     def vault_settings(self) -> dict[str, Any]:
-        """The section ``vault`` of a site that seals, with everything in this site's own directory."""
-        keys = self.directory / "keys"
+        """The section ``vault``, with everything in this site's own directory."""
         return {
             "enabled": "yes",
             "directory": str(self.vault),
-            "keys": str(keys / "recordings"),
-            "key": {"file": str(keys / "vault.key")},
+            "keys": str(self.key.parent / "recordings"),
+            "key": {"file": str(self.key)},
         }
+
+    def opened(self) -> Vault:
+        """The vault, with the site's key."""
+        return keeping.vault_at(self.vault, self.key.parent / "recordings", self.key)
+
+    async def recording(
+        self, call: str, *, head: bool = False, timeout: float = 20.0
+    ) -> tuple[Samples, Samples, int]:
+        """What was recorded of a call that is over, taken out of the vault as `callguard vault export` does.
+
+        Args:
+            call: its id.
+            head: begin with the announcement, where the law wanted it there.
+            timeout: seconds that sealing its end may take.
+
+        Returns:
+            The caller, the agent, and their rate.
+
+        Raises:
+            LabError: it is not sealed to its end in time, or does not open.
+        """
+        return await keeping.exported(self.opened(), self.spool, call, head=head, timeout=timeout)
+
+    def kept(self) -> set[str]:
+        """The calls of which there is anything, in the spool or in the vault, that somebody could listen to."""
+        return keeping.kept(self.spool, self.vault)
 
     def configure(self, section: str, values: Mapping[str, Any]) -> None:
         """Change one section of the configuration file; for the next start or reload."""
@@ -95,6 +128,7 @@ class Site:
             "dialogue": {"answer_seconds": str(ANSWER_SECONDS)},
             "prompts": {"directory": str(self.prompts)},
             "spool": {"directory": str(self.spool), "minimum_free_mb": "1"},
+            "vault": self.vault_settings(),
             "ledger": {"url": f"sqlite:///{self.directory}/ledger.db"},
             "law": {"register_url": f"sqlite:///{self.directory}/register.db"},
             "control": {
@@ -138,11 +172,13 @@ class Site:
         return process.returncode or 0, out.decode()
 
     async def start(self) -> None:
-        """Start callguard and wait until it takes calls.
+        """Start callguard, with a key of its own, and wait until it takes calls.
 
         Raises:
             LabError: it did not get ready.
         """
+        if not self.key.exists():
+            KeyFile.create(self.key)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(*self.callguard, "run", "-c", str(self.config)),

@@ -97,7 +97,7 @@ async def left_behind(house: House) -> list[str]:
     channels = (await pbx.cli("core show channels concise")).splitlines()
     bridges = (await pbx.cli("bridge show all")).splitlines()[1:]
     recordings = [str(path) for path in (pbx.directory / "spool/recording").iterdir()]
-    spool = [str(path) for path in house.site.spool.iterdir()]
+    spool = [str(path) for path in house.site.spool.glob("*.sln")]
     return (
         [line for line in channels if "Local/" in line or "UnicastRTP" in line] + bridges + recordings + spool
     )

@@ -43,7 +43,7 @@ async def in_the_prompt(house):
 
 
 def captured(house):
-    return {path.name for path in house.site.spool.iterdir()}
+    return house.site.kept()
 
 
 async def test_a_killed_controller_costs_nobody_the_call(house):

@@ -3,8 +3,6 @@
 import asyncio
 from itertools import count
 
-import soundfile
-
 from callguard.lab import audio
 from callguard.lab.scenarios import AFTER_HZ, BEFORE_HZ, ENOUGH_SECONDS, SCENARIOS, Scenario, play
 from callguard.lab.world import AGENT_HZ
@@ -57,13 +55,11 @@ async def test_every_form_of_consent(house):
         entry = await house.site.until_entry("consent", call)
         assert entry["body"]["outcome"] == outcome
         heard = {each["prompt"]: each["completely"] for each in entry["body"]["heard"]}
-        files = sorted(house.site.spool.glob(f"{call}*"))
         if not captured:
-            assert files == []
+            assert call not in house.site.kept()
             return
         assert heard["announcement"] is True
-        said, rate = audio.read_sln(files[0])
-        replied, _ = audio.read_sln(files[1])
+        said, replied, rate = await house.site.recording(call)
         assert audio.seconds_of_tone(said, rate, AFTER_HZ) > ENOUGH_SECONDS
         assert audio.seconds_of_tone(replied, rate, AGENT_HZ[agent]) > ENOUGH_SECONDS
         assert audio.seconds_of_tone(said, rate, AGENT_HZ[agent]) == 0
@@ -84,7 +80,7 @@ async def test_a_refuser_hears_the_alternatives_and_the_call_ends(house):
     call = house.site.call_of(caller)
     consent = await house.site.until_entry("consent", call)
     assert consent["body"]["outcome"] == "refused"
-    assert not list(house.site.spool.glob(f"{call}*"))
+    assert call not in house.site.kept()
     heard, rate = await phone.heard()
     # The announcement, the question and the other ways: speech until shortly before the end.
     assert len(heard) / rate > 10
@@ -147,11 +143,12 @@ async def test_a_caller_who_was_told_of_a_key_stops_the_recording_with_it_and_it
     await house.lab.world.agent("sales-agent").next_call(30, number=caller)
     call = house.site.call_of(caller)
     await house.site.until_entry("capture.started", call)
-    assert len(list(house.site.spool.glob(f"{call}*"))) == 2
+    assert call in house.site.kept()
     await phone.press("*")
     stopped = await house.site.until_entry("capture.stopped", call)
     assert (stopped["body"]["reason"], stopped["body"]["shred"]) == ("withdrawn", True)
-    assert not list(house.site.spool.glob(f"{call}*"))
+    await house.site.until_entry("retention", call)
+    assert call not in house.site.kept()
     outcomes = [each["body"]["outcome"] for each in house.site.entries(call) if each["kind"] == "consent"]
     assert outcomes[-1] == "withdrawn"
     assert phone.is_up
@@ -198,8 +195,11 @@ async def test_where_the_law_wants_it_the_announcement_is_part_of_the_recording(
     await asyncio.sleep(0.5)
     await phone.hang_up()
     consent = await house.site.until_entry("consent", call)
-    samples, rate = soundfile.read(house.site.spool / f"{call}-head.wav")
     said = sum(each["length_ms"] for each in consent["body"]["heard"])
-    assert abs(len(samples) / rate - said / 1000) < 0.01
-    assert audio.peak_level(samples[:, 1]) > -30
-    assert audio.peak_level(samples[:, 0]) < -60
+    (_, bare, rate), (caller, told, _) = [
+        await house.site.recording(call, head=head) for head in (False, True)
+    ]
+    head = len(told) - len(bare)
+    assert abs(head / rate - said / 1000) < 0.01
+    assert audio.peak_level(told[:head]) > -30
+    assert audio.peak_level(caller[:head]) < -60

@@ -39,7 +39,8 @@ async def test_the_key_that_stops_a_recording_still_does(house):
     await phone.press("*")
     stopped = await house.site.until_entry("capture.stopped", call)
     assert stopped["body"]["reason"] == "withdrawn"
-    assert not list(house.site.spool.glob(f"{call}-*.sln"))
+    await house.site.until_entry("retention", call)
+    assert call not in house.site.kept()
     assert phone.is_up
 
 

@@ -21,9 +21,7 @@ WASHINGTON = "+12065550{:03d}"
 async def sealing_site():
     async with Lab(shipped_dialplan()) as lab:
         site = Site(lab, settings={"queues": {"sales": {"purposes": ["quality"]}}})
-        site.configure("vault", site.vault_settings())
         await lab.pbx.load_dialplan(dialplan=site.dialplan())
-        await site.command("vault", "new-key")
         async with site:
             yield type("House", (), {"lab": lab, "site": site})
 

@@ -74,10 +74,9 @@ async def outcomes(lab, site, tell):
             if scenario.captured:
                 captured += 1
                 call = site.call_of(who)
-                said = audio.read_sln(site.spool / f"{call}-in.sln")
-                told = audio.read_sln(site.spool / f"{call}-out.sln")
-                early = max(early, audio.seconds_of_tone(*said, BEFORE_HZ))
-                crossed = max(crossed, audio.seconds_of_tone(*told, AFTER_HZ))
+                said, told, rate = await site.recording(call)
+                early = max(early, audio.seconds_of_tone(said, rate, BEFORE_HZ))
+                crossed = max(crossed, audio.seconds_of_tone(told, rate, AFTER_HZ))
     await site.kill()
     report = await play(lab, site, CONTROLLER_DOWN, caller=next(CALLERS))
     await site.start()
@@ -120,7 +119,7 @@ async def hostile(lab, site, tell):
 async def losing_the_controller(lab, site, tell, what):
     """Callers at every stage of the dialogue when the controller goes, and new ones while it is away."""
     silences, waits, fresh, lost = [], [], [], 0
-    spool = {path.name for path in site.spool.iterdir()}
+    kept = site.kept()
     for place in range(FAULT_ROUNDS):
         tell(f"The controller is {what}, round {place + 1} of {FAULT_ROUNDS}: {WAITING} callers are asked")
         phones = {}
@@ -158,13 +157,13 @@ async def losing_the_controller(lab, site, tell, what):
         else:
             site.thaw()
             await asyncio.sleep(1)
-    captured = {path.name for path in site.spool.iterdir()} - spool
+    captured = site.kept() - kept
     return [
         exactly(f"{what}: calls lost, of {FAULT_ROUNDS * (WAITING + 1)}", lost, 0, "calls"),
         at_most(f"{what}: longest silence anybody heard", max(silences), SILENCE_SECONDS, "s"),
         at_most(f"{what}: longest way of a new caller to the unrecorded queue", max(fresh), 2.0, "s"),
         at_most(f"{what}: longest time until a caller in the prompt was led on", max(waits), 30.0, "s"),
-        exactly(f"{what}: recordings made", len(captured), 0, "files"),
+        exactly(f"{what}: recordings made", len(captured), 0, "calls"),
     ]
 
 
@@ -200,7 +199,7 @@ async def misbehaving(tell):
                     for each in (new, caller):
                         await lab.world.agent("open-agent").next_call(20, number=each)
                     alive = site.pid > 0
-                    captured = len(list(site.spool.iterdir()))
+                    captured = site.kept()
                     meddler.mischief = Mischief.NONE
                     async with asyncio.timeout(40):
                         while not (await site.health())["ari"]:
