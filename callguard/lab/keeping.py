@@ -48,7 +48,7 @@ async def exported(
     """
     try:
         async with asyncio.timeout(timeout):
-            while any(spool.glob(f"{call}*")) or not _finished(vault, call):  # noqa: ASYNC110 - see _LOOK
+            while not _sealed(vault, spool, call):  # noqa: ASYNC110 - see _LOOK
                 await asyncio.sleep(_LOOK)
     except TimeoutError:
         raise LabError(f"the recording of call {call} is not in the vault after {timeout:g} s") from None
@@ -58,9 +58,10 @@ async def exported(
         raise LabError(f"the recording of call {call} does not open: {error}") from error
 
 
-def _finished(vault: Vault, call: str) -> bool:
+def _sealed(vault: Vault, spool: Path, call: str) -> bool:
     try:
-        return all(vault.is_finished(name) for name in vault.of_call(call))
+        finished = all(vault.is_finished(name) for name in vault.of_call(call))
+        return finished and not any(spool.glob(f"{call}*"))
     except VaultError:
         return False
 

@@ -103,7 +103,7 @@ class Site:
         return await keeping.exported(self.opened(), self.spool, call, head=head, timeout=timeout)
 
     def kept(self) -> set[str]:
-        """The calls of which there is anything, in the spool or in the vault, that somebody could listen to."""
+        """The calls of which the spool or the vault has anything that somebody could listen to."""
         return keeping.kept(self.spool, self.vault)
 
     def configure(self, section: str, values: Mapping[str, Any]) -> None:
