@@ -9,11 +9,14 @@ file is a third place to leak from, and `.sln` because a crash cannot leave a wr
 
 from callguard.recording.evidence import Evidence, evidence
 from callguard.recording.measures import Listener, Measures, Recovered
+from callguard.recording.pending import Silence
 from callguard.recording.safe import Certificate, Finished, Safe, Writing
-from callguard.recording.sealer import Sealer, remove_orphans
+from callguard.recording.sealer import PAUSE, Sealer, remove_orphans
 from callguard.recording.spool import Spool
+from callguard.recording.strand import Strand
 
 __all__ = [
+    "PAUSE",
     "Certificate",
     "Evidence",
     "Finished",
@@ -22,7 +25,9 @@ __all__ = [
     "Recovered",
     "Safe",
     "Sealer",
+    "Silence",
     "Spool",
+    "Strand",
     "Writing",
     "evidence",
     "remove_orphans",

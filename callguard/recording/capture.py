@@ -114,7 +114,7 @@ class Capture:
         if pending.hold is not None and pending.hold < end:
             pending.erased.append((pending.hold, end))
             pending.note("erased", pending.hold, end, {"why": "never verified"})
-        pending.hold = None
+        pending.holds.clear()
         known = any(mark.kind == "gap" and mark.end == end for mark in pending.marks)  # by the try before
         if abs(caller - agent) > SKEW and not known:
             who = "caller" if caller < agent else "agent"

@@ -34,6 +34,15 @@ class Mark:
     detail: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A pause, on this machine's monotonic clock, which a restart of callguard does not set back."""
+
+    since: float  #: when it was asked for; nothing from then on may become durable unproven
+    until: float | None = None  #: when the recorder was told to go on
+    drop: float = 0.0  #: seconds before it that are to be erased as soon as it is known where it began
+
+
 @dataclass(slots=True, kw_only=True)
 class Pending:
     """One recording under way."""
@@ -43,13 +52,21 @@ class Pending:
     metadata: Mapping[str, str]
     key: bytes = field(repr=False)
     head_marks: tuple[Mark, ...] = ()
-    hold: int | None = None  #: from this sample on nothing may be sealed
+    holds: dict[str, int] = field(
+        default_factory=dict
+    )  #: what for, from which sample on
+    silence: Silence | None = None  #: the recorder is to be silent, or the silence is not proven yet
     erased: list[tuple[int, int]] = field(default_factory=list)  #: spans not yet sealed, as zeros
     marks: list[Mark] = field(default_factory=list)  #: not yet sealed
     serial: int = 0  #: of the newest mark
     ended: bool = False  #: the call is over: all of it is to be sealed
     missing: str = ""  #: what is known to be missing at the end
     destroy: tuple[str, str] | None = None  #: by whom and why it is to be destroyed
+
+    @property
+    def hold(self) -> int | None:
+        """From which sample on nothing may be sealed: the earliest that anybody asked for."""
+        return min(self.holds.values(), default=None)
 
     def note(self, kind: str, start: int, end: int | None, detail: Mapping[str, str]) -> Mark:
         """Add a mark."""
@@ -131,7 +148,8 @@ class Pending:
             "metadata": dict(self.metadata),
             "key": base64.b64encode(self.key).decode(),
             "head_marks": [_told(mark) for mark in self.head_marks],
-            "hold": self.hold,
+            "holds": self.holds,
+            "silence": [self.silence.since, self.silence.until, self.silence.drop] if self.silence else None,
             "erased": self.erased,
             "marks": [_told(mark) for mark in self.marks],
             "serial": self.serial,
@@ -143,14 +161,15 @@ class Pending:
     @classmethod
     def _read(cls, content: Mapping[str, Any]) -> Pending:
         caller, agent = content["paths"]
-        destroy = content["destroy"]
+        destroy, silence = content["destroy"], content["silence"]
         return cls(
             recording=content["recording"],
             paths=(Path(caller), Path(agent)),
             metadata=content["metadata"],
             key=base64.b64decode(content["key"]),
             head_marks=tuple(Mark(**mark) for mark in content["head_marks"]),
-            hold=content["hold"],
+            holds=content["holds"],
+            silence=Silence(*silence) if silence else None,
             erased=[(start, end) for start, end in content["erased"]],
             marks=[Mark(**mark) for mark in content["marks"]],
             serial=content["serial"],

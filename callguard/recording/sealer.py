@@ -25,7 +25,7 @@ from callguard.errors import CallguardError, RecordingError
 from callguard.recording.capture import Capture
 from callguard.recording.kernel import Closing
 from callguard.recording.measures import Listener, Measures, Recovered
-from callguard.recording.pending import Mark, Pending
+from callguard.recording.pending import Mark, Pending, Silence
 from callguard.recording.safe import Certificate, Finished, Safe
 from callguard.recording.spool import RATE, Spool
 from callguard.recording.strand import Strand
@@ -36,6 +36,9 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 KEY_BYTES = 32
+
+#: The purpose of the hold of a pause that is not proven.
+PAUSE = "pause"
 
 
 class Sealer:
@@ -118,7 +121,7 @@ class Sealer:
         except (OSError, CallguardError) as error:
             self._turns.failed(capture, error)
         if hold:
-            pending.hold = capture.sealed if pending.hold is None else min(pending.hold, capture.sealed)
+            pending.holds[""] = min(pending.holds.get("", capture.sealed), capture.sealed)
             pending.save(self._spool.directory)
         self._captures[capture.name] = capture
         return "resumed"
@@ -177,8 +180,13 @@ class Sealer:
         capture = self._captures[recording] = self._capture(pending)
         await self._shielded(self._turns.advance(capture))
 
-    def hold(self, recording: str, from_sample: int) -> int:
+    def hold(self, recording: str, from_sample: int, by: str = "") -> int:
         """Seal nothing from this sample on, until `release`. Of several holds the earliest counts.
+
+        Args:
+            recording: its name.
+            from_sample: the first sample.
+            by: for what; each purpose has one hold, which moves only backwards until it is released.
 
         Returns:
             The first sample that is really on hold: later than asked for if more was sealed before.
@@ -189,20 +197,20 @@ class Sealer:
         capture = self._known(recording)
         pending = capture.pending
         first = max(from_sample, capture.claimed)
-        if pending.hold is None or first < pending.hold:
-            pending.hold = first
+        if first < pending.holds.get(by, first + 1):
+            pending.holds[by] = first
             pending.save(self._spool.directory)
         return first
 
-    def release(self, recording: str) -> None:
-        """What was on hold may be sealed.
+    def release(self, recording: str, by: str = "") -> None:
+        """What was on hold for this purpose may be sealed, unless another one holds it.
 
         Raises:
             RecordingError: there is no such capture.
         """
         pending = self._known(recording).pending
-        pending.hold = None
-        pending.save(self._spool.directory)
+        if pending.holds.pop(by, None) is not None:
+            pending.save(self._spool.directory)
 
     async def erase(self, recording: str, from_sample: int, to_sample: int, *, why: str = "") -> int:
         """Make samples zero before they are sealed, in the spool too; also those that are still to come.
@@ -215,7 +223,26 @@ class Sealer:
         """
         return await self._shielded(self._turns.erase(self._known(recording), from_sample, to_sample, why))
 
-    async def samples(self, recording: str) -> int:
+    def silence(self, recording: str, silence: Silence | None) -> None:
+        """Keep in mind, across a crash of ours, that a recording is to be silent.
+
+        Raises:
+            RecordingError: there is no such capture, or the spool is full.
+        """
+        pending = self._known(recording).pending
+        pending.silence = silence
+        pending.save(self._spool.directory)
+
+    def silenced(self, recording: str) -> tuple[Silence | None, int | None]:
+        """What `silence` was told last, and from which sample on the recording is on hold for a pause.
+
+        Raises:
+            RecordingError: there is no such capture.
+        """
+        pending = self._known(recording).pending
+        return pending.silence, pending.holds.get(PAUSE)
+
+    def samples(self, recording: str) -> int:
         """How many samples of both parties reached the spool since the capture began.
 
         Raises:
@@ -223,13 +250,15 @@ class Sealer:
         """
         return self._known(recording).strand.samples()
 
-    async def zeros(self, recording: str, from_sample: int, to_sample: int) -> bool:
-        """Whether there is nothing but zeros of both parties: the proof of a pause, or of an erasure.
+    async def sounds(self, recording: str, from_sample: int, to_sample: int) -> tuple[int, int] | None:
+        """Where a span is not zero: the first such sample of either party, and the one after the last.
+
+        ``None`` means nothing but zeros of both parties: the proof of a pause, or of an erasure.
 
         Raises:
             RecordingError: not all of it is there yet, or part of it was sealed (put it on hold before).
         """
-        return await self._turns.zeros(self._known(recording), from_sample, to_sample)
+        return await self._turns.sounds(self._known(recording), from_sample, to_sample)
 
     def mark(self, recording: str, kind: str, start: int, end: int | None = None, **detail: str) -> None:
         """Write into the recording's index what happened at a sample: ``pause``, ``tone``, ``party``, ...

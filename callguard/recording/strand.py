@@ -13,6 +13,9 @@ from callguard.errors import RecordingError
 from callguard.recording.kernel import PAGE, punch
 from callguard.recording.spool import SAMPLE_BYTES
 
+#: How many samples are looked at at a time: 10 s.
+_AT_ONCE = 80_000
+
 #: The most zeros that are written at a time.
 _ZEROS = bytes(1 << 16)
 
@@ -68,6 +71,16 @@ class Strand:
                 side = np.frombuffer(raw, dtype="<i2", count=len(raw) // SAMPLE_BYTES)
                 both[: len(side), channel] = side
         return both.tobytes()
+
+    def sounds(self, start: int, end: int) -> tuple[int, int] | None:
+        """The first sample of a span that is not zero on either side, and the one after the last."""
+        found: tuple[int, int] | None = None
+        for at in range(start, end, _AT_ONCE):
+            both = np.frombuffer(self.read(at, min(at + _AT_ONCE, end)), dtype="<i2").reshape(-1, 2)
+            loud = np.flatnonzero(both.any(axis=1))
+            if len(loud):
+                found = (found[0] if found else at + int(loud[0]), at + int(loud[-1]) + 1)
+        return found
 
     def wipe(self, start: int, end: int) -> None:
         """Write zeros over what is there of samples ``start`` to ``end``; the files never grow by it."""

@@ -16,7 +16,6 @@ from callguard.recording.capture import Capture
 from callguard.recording.measures import Listener, Measures
 from callguard.recording.safe import Certificate, Finished, Safe
 from callguard.recording.spool import RATE
-from callguard.recording.strand import Strand
 
 log = structlog.get_logger(__name__)
 
@@ -83,8 +82,8 @@ class Turns:
                 )
         return erased
 
-    async def zeros(self, capture: Capture, first: int, last: int) -> bool:
-        """Whether a span holds nothing but zeros."""
+    async def sounds(self, capture: Capture, first: int, last: int) -> tuple[int, int] | None:
+        """Where a span is not zero."""
         capture.erase_arrived()
         there = capture.strand.samples()
         if last > there:
@@ -92,7 +91,7 @@ class Turns:
                 f"{capture.name}: only {there} samples are there; sample {last} is yet to come"
             )
         try:
-            silent = await asyncio.to_thread(_silent, capture.strand, first, last)
+            found = await asyncio.to_thread(capture.strand.sounds, first, last)
         except OSError as error:
             raise RecordingError(f"{capture.name}: its spool cannot be read ({error})") from error
         # What was sealed meanwhile was freed, and would read as zeros.
@@ -101,7 +100,7 @@ class Turns:
                 f"{capture.name}: is sealed up to sample {capture.claimed}; put a span on hold before it "
                 "is to be proven silent"
             )
-        return silent
+        return found
 
     async def end(self, capture: Capture) -> Finished:
         """Wait for its last samples, and seal it to its end."""
@@ -213,8 +212,3 @@ class Turns:
         if not self.safe.is_begun(capture.name):
             capture.begun(self.safe)
         return self.safe.shred(capture.name, by=by, reason=reason)
-
-
-def _silent(strand: Strand, first: int, last: int) -> bool:
-    step = 10 * RATE
-    return not any(strand.read(at, min(at + step, last)).strip(b"\0") for at in range(first, last, step))

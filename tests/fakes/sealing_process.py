@@ -29,7 +29,7 @@ async def follow(directory: Path, spool: Spool) -> None:
     while NAME in sealer.captures and not found.ended:
         ended = over.exists()
         # What is not yet there is erased as well: each digit is known when it begins.
-        while digit * EVERY <= await sealer.samples(NAME):
+        while digit * EVERY <= sealer.samples(NAME):
             with contextlib.suppress(RecordingError):  # sealed before the crash, and erased before that
                 await sealer.erase(NAME, digit * EVERY, digit * EVERY + DIGIT)
             digit += 1

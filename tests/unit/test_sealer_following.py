@@ -72,7 +72,7 @@ async def test_the_newest_seconds_are_never_sealed_while_the_call_goes_on(
     await until(lambda: vault.samples(NAME) >= expected)
     await asyncio.sleep(0.1)
     assert vault.samples(NAME) == expected
-    assert await sealer.samples(NAME) == len(said)
+    assert sealer.samples(NAME) == len(said)
 
 
 async def test_memory_stays_bounded_by_the_look_back_however_long_the_call(
@@ -84,7 +84,7 @@ async def test_memory_stays_bounded_by_the_look_back_however_long_the_call(
         asterisk.append(speech(FLUSH, turn))
         await until(lambda: sealer.behind() == 0)
         peak = max(peak, sealer.memory())
-    assert await sealer.samples(NAME) == 120 * FLUSH
+    assert sealer.samples(NAME) == 120 * FLUSH
     # One second of look-back, half a second of block, one flush of 2.05 s, and a page for each file.
     assert peak <= (1.0 + 0.5 + 2.05) * 32000 + 2 * 4096
     asterisk.close()
@@ -144,8 +144,8 @@ async def test_an_erased_span_is_zero_in_the_spool_and_in_the_vault(
     for channel, path in enumerate(asterisk.paths):
         raw = np.frombuffer(path.read_bytes(), dtype="<i2")
         assert not raw[start:].any() and raw[start - 1] == said[start - 1, channel]
-    assert await sealer.zeros(NAME, start, FLUSH)
-    assert not await sealer.zeros(NAME, start - 1, FLUSH)
+    assert await sealer.sounds(NAME, start, FLUSH) is None
+    assert await sealer.sounds(NAME, start - 1, FLUSH) is not None
     asterisk.append(said[FLUSH:])
     asterisk.close()
     await sealer.finish(NAME)
@@ -191,11 +191,11 @@ async def test_silence_can_only_be_proven_of_what_is_there_and_not_sealed(
     await sealer.begin(NAME, asterisk.paths, {})
     asterisk.append(speech(4 * FLUSH))
     with pytest.raises(RecordingError, match="yet to come"):
-        await sealer.zeros(NAME, 4 * FLUSH - 10, 4 * FLUSH + 1)
+        await sealer.sounds(NAME, 4 * FLUSH - 10, 4 * FLUSH + 1)
     await until(lambda: vault.samples(NAME) == 56000)
     # What was sealed reads as zeros in the spool: it must not pass for silence.
     with pytest.raises(RecordingError, match="is sealed up to sample 56000"):
-        await sealer.zeros(NAME, 0, 4000)
+        await sealer.sounds(NAME, 0, 4000)
 
 
 async def test_a_side_that_ends_earlier_is_padded_and_marked(
@@ -330,7 +330,7 @@ async def test_a_disk_that_hangs_keeps_nothing_from_being_erased_or_watched(
     assert sealer.hold(NAME, 0) == 4000  # the block that hangs may be in the vault or not
     async with asyncio.timeout(2):
         assert await sealer.erase(NAME, 20000, 30000) == 10000
-        assert await sealer.zeros(NAME, 20000, 30000)
+        assert await sealer.sounds(NAME, 20000, 30000) is None
     part = asyncio.create_task(sealer.erase(NAME, 3000, 5000))
     asterisk.append(said[2 * FLUSH :])
     await until(lambda: ear.overflows)

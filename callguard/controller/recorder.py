@@ -1,0 +1,404 @@
+"""The recorder of one call, told to be silent and proven to be.
+
+A pause has two moments. *Confirmed*: Asterisk answered for this very MixMonitor; that takes milliseconds.
+*Proven*: the samples of the pause have reached the spool, and they are zero; that takes up to four seconds,
+because Asterisk brings samples in pieces of 2.05 s. What is not proven stays on hold and never becomes
+durable, so a recorder that only says that it is silent is found out before anything of it is kept.
+
+Where in the samples a moment lies is reckoned backwards from the arrival of the piece that holds it. A
+recorder that wrote nothing for a while (neither party sent a packet) is further on than that, never less
+far; so what is reckoned to be said after the pause was asked for may be more than was, and is erased.
+
+Decided 2026-11: to wait before a resume for as long as Asterisk may hold speech back (0.5 s, the limit of
+its audiohook queue), not for what was measured (14 ms). What lost: to go on at once and to look for what was
+said before in the samples; it cannot be told from what was said after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from callguard.asterisk.ami import Ami
+from callguard.asterisk.errors import AmiRefused
+from callguard.controller.tape import Tape
+from callguard.errors import AsteriskError, CallguardError, RecordingError
+from callguard.recording import Silence
+from callguard.recording.spool import RATE, SAMPLE_BYTES
+
+log = structlog.get_logger(__name__)
+
+#: Seconds from one look for new samples to the next while something is to be proven.
+LOOK = 0.01
+
+#: What is recorded longer than this after a pause was asked for is erased (seconds): Asterisk answers in 4 ms
+#: and the last recorded speech is 20 ms old at most (22.10.1); the rest is for a machine under load.
+LATEST = 0.1
+
+#: How much of the speech after a pause may be there before the recorder counts as broken (seconds).
+TOLERATED = 0.5
+
+#: Asterisk writes a file in pieces of 32 KiB (22.10.1): so many samples, and so many seconds; a little less,
+#: so that the arrival of the next one is not missed.
+PIECE = 32768 // SAMPLE_BYTES
+REGULAR = 1.8
+
+#: How long the last samples of a call may take to arrive after its end (seconds).
+LAST = 1.0
+
+
+class Unproven(RecordingError):  # noqa: N818 - the name says what it is
+    """The recorder said that it was silent, and was not."""
+
+
+class Owner(Protocol):
+    """The call, as its recorder sees it."""
+
+    ami: Ami
+
+    def recorder_is(self, state: str, offset: int) -> None:
+        """The recorder says that it is ``on`` or ``paused``, about at this sample."""
+
+    def proven(self, offset: int, until: int, *, whole: bool) -> None:
+        """Samples of a pause were seen and are zero; ``whole``: from its first to its last."""
+
+    def erased(self, offset: int, until: int, why: str) -> None:
+        """Samples were made zero before they were durable."""
+
+    def unproven(self, detail: str) -> None:
+        """A pause that was confirmed was none; the recorder is stopped and its samples are erased."""
+
+
+@dataclass(slots=True)
+class Pause:
+    """A pause on its way to be proven."""
+
+    since: float  #: monotonic seconds at which it was asked for
+    start: int  #: the first sample that is on hold for it
+    until: float | None = None  #: when the recorder was told to go on
+    drop: float = 0.0  #: seconds before it that are to be erased
+    begin: int | None = None  #: the first sample of the silence, once that is known
+
+    def at(self, moment: float, there: int, seen: float) -> int:
+        """Which sample was written at a moment, when ``there`` were there at ``seen``."""
+        return there - round((seen - moment) * RATE)
+
+    def silence(self) -> Silence:
+        """What a crash must not forget of it."""
+        return Silence(self.since, self.until, self.drop)
+
+
+@dataclass(slots=True, eq=False)
+class Recorder:
+    """One MixMonitor and the samples it writes. All times are monotonic seconds.
+
+    Args:
+        owner: the call.
+        channel: the customer's channel.
+        confirm: seconds in which Asterisk has to answer.
+        guard: seconds from a resume to the first sample that is written again.
+        id: the MixMonitorID; empty until the dialplan told.
+        tape: its samples; none until the dialplan told.
+    """
+
+    owner: Owner
+    channel: str
+    confirm: float
+    guard: float
+    id: str = ""
+    tape: Tape | None = None
+    broken: bool = False  #: it did not do as it was told, and cannot be stopped: nothing of it is kept
+    _pause: Pause | None = None
+    _silent: bool = False  #: what was ordered last
+    _resume: asyncio.Task[None] | None = None
+    _proof: asyncio.Task[None] | None = None
+    _arrived: float = 0.0  #: when the newest piece of samples was seen
+
+    # ------------------------------------------------------------------ orders
+
+    async def begun(self, identity: str, tape: Tape) -> None:
+        """The dialplan started it. A pause that was ordered before takes effect now.
+
+        Raises:
+            AsteriskError: that pause was not confirmed.
+        """
+        self.id, self.tape = identity, tape
+        if self._silent:
+            await self._silence(tape)
+
+    def taken_up(self, identity: str, tape: Tape, silence: Silence | None, held: int | None) -> None:
+        """A controller before this one began it, and may have been in the middle of a pause."""
+        self.id, self.tape = identity, tape
+        if silence is not None and held is not None:
+            self._pause = Pause(silence.since, held, silence.until, silence.drop)
+            if silence.until is not None:
+                self._prove()
+
+    async def pause(self) -> None:
+        """Be silent, both directions.
+
+        Raises:
+            AsteriskError: Asterisk did not confirm it in time; the recorder was stopped instead.
+        """
+        self._silent = True
+        if self._resume is not None:
+            self._resume.cancel()
+            self._resume = None
+        if self.id and self.tape is not None:
+            await self._silence(self.tape)
+
+    async def _silence(self, tape: Tape) -> None:
+        now, there = time.monotonic(), tape.samples()
+        pause = self._pause
+        if pause is None or pause.until is not None:
+            # One that is over but not proven to its end keeps its hold, which is the earlier one.
+            self._pause = pause = Pause(now, tape.hold(there))
+        tape.silence(pause.silence())
+        try:
+            async with asyncio.timeout(self.confirm):
+                await self.owner.ami.mute_mixmonitor(self.channel, self.id, "both", True)
+        except (AsteriskError, TimeoutError) as error:
+            detail = str(error) or f"Asterisk did not answer within {self.confirm:g} s"
+            await self._give_up(tape, pause, f"the pause was not confirmed: {detail}")
+            raise AmiRefused(f"the pause was not confirmed: {detail}", "MixMonitorMute") from error
+        self.owner.recorder_is("paused", there)
+        self._prove()
+
+    def resume(self) -> None:
+        """Write again, once nothing can be held back that was said before."""
+        self._silent = False
+        if self._resume is None and self.id:
+            self._resume = asyncio.get_running_loop().create_task(self._go_on(), name="resume")
+            self._resume.add_done_callback(self._went_on)
+
+    async def _go_on(self) -> None:
+        tape, pause = self.tape, self._pause
+        if tape is None:
+            return
+        if pause is not None and pause.until is None:
+            await asyncio.sleep(self.guard)
+            pause.until = time.monotonic()
+            tape.silence(pause.silence())
+        async with asyncio.timeout(self.confirm):
+            await self.owner.ami.mute_mixmonitor(self.channel, self.id, "both", False)
+        self.owner.recorder_is("on", tape.samples())
+
+    def _went_on(self, task: asyncio.Task[None]) -> None:
+        if self._resume is task:
+            self._resume = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.owner.unproven(f"recording did not go on: {error or 'Asterisk did not answer in time'}")
+
+    async def erase_last(self, seconds: float, why: str) -> None:
+        """Destroy what was recorded last before the pause.
+
+        What the recorder wrote until then arrives later, so that is erased when the pause is proven; from
+        here on it is on hold.
+
+        Raises:
+            RecordingError: part of it is durable already; the rest is, or will be, erased.
+        """
+        tape, pause = self.tape, self._pause
+        if tape is None or pause is None:
+            raise RecordingError("nothing is paused, so nothing before a pause can be erased")
+        wanted = round(seconds * RATE)
+        if pause.begin is not None:
+            await self._erase(tape, max(0, pause.begin - wanted), pause.begin, why)
+            return
+        first = max(0, pause.start - wanted)
+        pause.start, pause.drop = tape.hold(first), max(pause.drop, seconds)
+        tape.silence(pause.silence())
+        # Where the pause begins is not known yet: up to a piece (2.05 s) less than was feared is enough.
+        if pause.start > first + PIECE:
+            raise RecordingError(
+                f"not all of the {seconds:g} s before the pause can be erased, the first was sealed already; "
+                "raise vault.look_back_seconds, or withdraw and destroy the recording"
+            )
+
+    async def erase_from(self, first: int, why: str) -> None:
+        """As `erase_last`, from a sample on that was put on hold before.
+
+        Raises:
+            RecordingError: as there.
+        """
+        if self._pause is not None and self._pause.begin is None:
+            await self.erase_last(max(0, self._pause.start - first) / RATE + PIECE / RATE, why)
+        elif self._pause is not None and self.tape is not None and self._pause.begin is not None:
+            await self._erase(self.tape, first, self._pause.begin, why)
+
+    async def stop(self) -> None:
+        """End it.
+
+        Raises:
+            AsteriskError: it could not be told.
+        """
+        await self._quiet()
+        if self.id:
+            # Asterisk closes the files before it answers (22.10.1), so what is removed stays away.
+            await self.owner.ami.stop_mixmonitor(self.channel, self.id)
+            self.id = ""
+
+    # ------------------------------------------------------------------ the proof
+
+    def _prove(self) -> None:
+        if self._proof is None or self._proof.done():
+            self._proof = asyncio.get_running_loop().create_task(self._watch(), name="proof of a pause")
+            self._proof.add_done_callback(self._watched)
+
+    def _watched(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a pause could not be proven", exc_info=error)
+            self.owner.unproven(f"the pause could not be proven: {error}")
+
+    async def _watch(self) -> None:
+        """Look at the samples of each pause as they arrive, until it is over."""
+        tape = self.tape
+        while tape is not None and (pause := self._pause) is not None:
+            try:
+                end = await self._prove_one(tape, pause)
+            except Unproven as error:
+                await self._give_up(tape, pause, str(error))
+                self.owner.unproven(str(error))
+                return
+            tape.release()
+            if self._pause is pause:
+                self._pause = None
+                tape.silence(None)
+            elif self._pause is not None:
+                self._pause.start = tape.hold(end)
+
+    async def _prove_one(self, tape: Tape, pause: Pause) -> int:
+        """One pause, from its first sample to its last; returns the first sample after it."""
+        there, seen = await self._piece(tape, pause.start)
+        latest = pause.at(pause.since + LATEST, there, seen)
+        while there <= latest and not self._is_over(pause, seen):
+            there, seen = await self._piece(tape, there)
+        proven = await self._began(tape, pause, latest, there, seen)
+        while not self._is_over(pause, seen):
+            there, seen = await self._piece(tape, proven)
+            if not self._is_over(pause, seen):
+                await self._must_be_silent(tape, proven, there)
+                proven = there
+                tape.release()
+                pause.start = tape.hold(proven)
+                self.owner.proven(pause.begin or 0, proven, whole=False)
+        return await self._over(tape, pause, proven, there, seen)
+
+    def _is_over(self, pause: Pause, seen: float) -> bool:
+        """Whether the samples seen at this moment hold the end of the pause."""
+        return pause.until is not None and seen >= pause.until
+
+    async def _piece(self, tape: Tape, after: int) -> tuple[int, float]:
+        """Wait for samples after this one: how many there are then, and when they were seen."""
+        while (there := tape.samples()) <= after:
+            # Pieces come every 2.05 s; in between there is nothing to look for.
+            rest = self._arrived + REGULAR - time.monotonic()
+            await asyncio.sleep(max(LOOK, min(rest, REGULAR)))
+        self._arrived = time.monotonic()
+        return there, self._arrived
+
+    async def _began(self, tape: Tape, pause: Pause, latest: int, there: int, seen: float) -> int:
+        """Find the first sample of the silence; returns up to where it is proven.
+
+        What was said after the pause was asked for is erased; so is what was to be dropped before it.
+        """
+        latest = min(max(latest, pause.start), there)
+        end = there
+        if pause.until is not None and self._is_over(pause, seen):
+            end = min(max(pause.at(pause.until, there, seen), latest), there)
+        late = await tape.sounds(latest, end)
+        before = await tape.sounds(pause.start, latest)
+        # Neither party need have spoken right before it.
+        pause.begin = max(before[1] if before else pause.start, latest - 2 * round(LATEST * RATE))
+        if late is not None:
+            pause.begin = latest
+            await self._erase(tape, latest, late[1], "said after the pause was asked for")
+            if late[1] == end or late[1] - latest > TOLERATED * RATE:
+                seconds = (late[1] - latest) / RATE
+                raise Unproven(f"the recorder confirmed a pause and went on: {seconds:.2f} s of speech after")
+        if pause.drop:
+            first = latest - round((LATEST + pause.drop) * RATE)
+            await self._erase(tape, max(first, pause.start), pause.begin, "dropped with the pause")
+        return end
+
+    async def _over(self, tape: Tape, pause: Pause, proven: int, there: int, seen: float) -> int:
+        """The end of the pause: silent up to where the recorder was told to go on."""
+        told = pause.at(pause.until if pause.until is not None else seen, there, seen)
+        told = min(max(told, proven), there)
+        await self._must_be_silent(tape, proven, told)
+        loud = await tape.sounds(told, there)
+        end = min(loud[0] if loud else there, told + round(LATEST * RATE))
+        begin = pause.begin or 0
+        tape.mark("pause", begin, end)
+        self.owner.proven(begin, end, whole=True)
+        return end
+
+    async def _must_be_silent(self, tape: Tape, first: int, last: int) -> None:
+        if first < last and (loud := await tape.sounds(first, last)) is not None:
+            raise Unproven(f"the recorder ran while it was paused: speech in samples {loud[0]} to {loud[1]}")
+
+    async def _erase(self, tape: Tape, first: int, last: int, why: str) -> None:
+        if first < last:
+            await tape.erase(first, last, why)
+            self.owner.erased(first, last, why)
+
+    async def _give_up(self, tape: Tape, pause: Pause, why: str) -> None:
+        """A recorder that does not do as it is told is stopped, and what it wrote since is erased."""
+        try:
+            if self.id:
+                await self.owner.ami.stop_mixmonitor(self.channel, self.id)
+                self.id = ""
+        except CallguardError as error:
+            # What it goes on to write stays on hold, and is sealed as silence when the call is over.
+            self.broken = True
+            log.error("a recorder cannot be stopped", channel=self.channel, why=str(error))  # noqa: TRY400
+            return
+        first = pause.start - round(pause.drop * RATE) if pause.begin is None else pause.start
+        await self._erase(tape, max(first, pause.start), tape.samples(), why)
+        tape.release()
+        tape.silence(None)
+        self._pause = None
+
+    # ------------------------------------------------------------------ the end
+
+    async def ended(self) -> None:
+        """The call is over, and with it the recorder: prove what can still be proven."""
+        await self._quiet()
+        tape, pause = self.tape, self._pause
+        if tape is None:
+            return
+        try:
+            if pause is not None and not self.broken:
+                await self._prove_rest(tape, pause)
+        except Unproven as error:
+            self.owner.unproven(str(error))
+        finally:
+            tape.close()
+
+    async def _prove_rest(self, tape: Tape, pause: Pause) -> None:
+        """A pause that lasted to the end of the call, or was over but not proven yet."""
+        over, there = time.monotonic(), tape.samples()
+        while time.monotonic() - over < LAST and tape.samples() == there:  # noqa: ASYNC110 - Asterisk writes them
+            await asyncio.sleep(LOOK)
+        there = tape.samples()
+        proven = pause.start
+        if pause.begin is None:
+            latest = pause.at(pause.since + LATEST, there, over)
+            proven = await self._began(tape, pause, latest, there, over)
+        await self._over(tape, pause, proven, there, over)
+        tape.release()
+        tape.silence(None)
+        self._pause = None
+
+    async def _quiet(self) -> None:
+        for task in (self._resume, self._proof):
+            if task is not None and task is not asyncio.current_task():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, CallguardError):
+                    await task
+        self._resume = self._proof = None
