@@ -6,6 +6,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +19,22 @@ from callguard.asterisk.playing import Playing
 #: answers to our own requests (``RESTResponse``) and the notice that another process took over, unless they
 #: are named.
 INDISPENSABLE = ("RESTResponse", "ApplicationReplaced", "PlaybackFinished")
+
+
+class Ears(StrEnum):
+    """Who hears what is whispered into a channel. The values are ARI's directions."""
+
+    PARTY = "out"  #: the party on the channel
+    OTHERS = "in"  #: whoever it talks to
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packets:
+    """How many packets of sound have travelled between a channel and its party so far."""
+
+    sent: int  #: to the party
+    received: int  #: from it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +95,51 @@ class AriVerbs(ABC):
             if error.status != 404:
                 raise
         self._playing.ended(playback)
+
+    async def snoop(self, channel: str, snoop: str, ears: Ears) -> None:
+        """Make a channel that whispers into another one, and hears nothing of it.
+
+        It is handed to us by a StasisStart of its own, and only then takes a playback.
+
+        Args:
+            channel: The channel to whisper into.
+            snoop: The id of the new channel.
+            ears: Who hears it.
+        """
+        query = {"whisper": ears.value, "spy": "none", "app": self.app}
+        await self.request("POST", f"{_channel(channel)}/snoop/{_id(snoop)}", query)
+
+    async def packets(self, channel: str) -> Packets | None:
+        """Count the packets of sound of a channel; None where nobody counts: it is gone, or has no RTP."""
+        path = f"{_channel(channel)}/rtp_statistics"
+        try:
+            answer = await self.request("GET", path)
+        except AriRefused as error:
+            if error.status == 404:
+                return None
+            raise
+        match answer:
+            case {"txcount": int(sent), "rxcount": int(received)}:
+                return Packets(sent=sent, received=received)
+        raise AriUnreadable(f"Asterisk was asked for {path} and answered without counts")
+
+    async def device_states(self) -> dict[str, str]:
+        """The states of all devices that are controlled over ARI: name -> state."""
+        answer = await self.request("GET", "deviceStates")
+        if not isinstance(answer, list):
+            raise AriUnreadable(
+                "Asterisk was asked for device states and answered with something else than a list"
+            )
+        states = {}
+        for each in answer:
+            match each:
+                case {"name": str(name), "state": str(state)}:
+                    states[name] = state
+        return states
+
+    async def set_device_state(self, device: str, state: str) -> None:
+        """Set the state of a device, which begins with ``Stasis:``; Asterisk keeps it over a restart."""
+        await self.request("PUT", f"deviceStates/{_id(device)}", {"deviceState": state})
 
     async def set_variable(self, channel: str, name: str, value: str) -> None:
         """Set a channel variable or write a dialplan function; waits while a playback runs on the channel."""

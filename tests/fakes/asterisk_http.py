@@ -63,6 +63,9 @@ class FakeAsterisk:
     broadcasts: dict[str, str] = field(default_factory=dict)  #: channel -> the application that has it, or ""
     playbacks: dict[str, str] = field(default_factory=dict)  #: playback -> channel
     subscriptions: set[str] = field(default_factory=set)
+    whispers: dict[str, str] = field(default_factory=dict)  #: snoop channel -> the channel it whispers into
+    packets: dict[str, tuple[int, int]] = field(default_factory=dict)  #: channel -> sent, received
+    devices: dict[str, str] = field(default_factory=dict)
     allowed: set[str] | None = None
     handshakes: int = 0  #: how many websockets were asked for so far
     connections: int = 0  #: how many were opened
@@ -222,7 +225,7 @@ class FakeAsterisk:
 
     # What it does
 
-    async def _carry_out(self, request: Request, uri: str) -> Answer:
+    async def _carry_out(self, request: Request, uri: str) -> Answer:  # noqa: C901 - a table of requests
         self.requests.append(request)
         scripted = self.scripted.get((request.method, request.path))
         if callable(scripted):
@@ -246,6 +249,8 @@ class FakeAsterisk:
                     return Answer(404, {"message": "Playback not found"})
                 await self.end_playback(playback)
                 return Answer(204)
+            case method, "deviceStates", *rest:
+                return self._device_states(method, rest, given)
             case "GET", "channels":
                 return Answer(value=list(self.channels.values()))
             case method, "channels", channel, *rest:
@@ -263,6 +268,14 @@ class FakeAsterisk:
             "variable": {"value": self.variables.get("", {}).get(given.get("variable", ""), "")},
         }
         return Answer(value=known[what]) if what in known else Answer(404, {"message": "Resource not found"})
+
+    def _device_states(self, method: str, rest: list[str], given: dict[str, Any]) -> Answer:
+        if method == "GET":
+            return Answer(value=[{"name": name, "state": state} for name, state in self.devices.items()])
+        if not rest[0].startswith("Stasis:"):
+            return Answer(409, {"message": "Uncontrolled device specified"})
+        self.devices[rest[0]] = given["deviceState"]
+        return Answer(204)
 
     def _subscription(self, method: str, source: str) -> Answer:
         if source.removeprefix("channel:") not in self.channels:
@@ -295,6 +308,16 @@ class FakeAsterisk:
             case "POST", ("continue" | "answer"):
                 await self._until_nothing_plays(channel)
                 return Answer(204)
+            case "GET", "rtp_statistics":
+                if channel not in self.packets:
+                    return Answer(404, {"message": "RTP info not found"})
+                sent, received = self.packets[channel]
+                return Answer(value={"txcount": sent, "rxcount": received, "rtt": 0.0})
+            case "POST", "snoop", snoop:
+                self.whispers[snoop] = channel
+                made = self.channel(snoop, name=f"Snoop/{channel}", dialplan={"app_data": given["app"]})
+                await self.say(type="StasisStart", channel=made, args=[])
+                return Answer(value=made)
             case "POST", "play", playback:
                 self.playbacks[playback] = channel
                 media = given["media"][0]
@@ -305,8 +328,15 @@ class FakeAsterisk:
                 return Answer(201, {"id": playback})
             case ("DELETE",):
                 del self.channels[channel]
+                if self.whispers.pop(channel, None):
+                    await self._whisper_over(channel)
                 return Answer(204)
         return Answer(404, {"message": "Resource not found"})
+
+    async def _whisper_over(self, snoop: str) -> None:
+        for playback in [name for name, channel in self.playbacks.items() if channel == snoop]:
+            await self.end_playback(playback, "failed")
+        await self.say(type="StasisEnd", channel={"id": snoop})
 
     async def _until_nothing_plays(self, channel: str) -> None:
         async with self._playback_over:

@@ -16,6 +16,7 @@ from callguard.asterisk import (
     AriTimeout,
     AriUnreadable,
 )
+from callguard.asterisk.verbs import Ears, Packets
 from callguard.errors import AsteriskError
 from fakes.asterisk_http import Answer, FakeAsterisk
 from fakes.waiting import until
@@ -178,6 +179,33 @@ async def test_every_verb_says_what_it_means(asterisk: FakeAsterisk, ari: Ari) -
     await ari.hangup("c", "busy")
     assert asterisk.requests[-1].query == {"reason": "busy"}
     await ari.hangup("c")  # already gone
+
+
+async def test_a_whisper_its_packets_and_the_lamps(asterisk: FakeAsterisk, ari: Ari) -> None:
+    asterisk.channel("c")
+    await ari.snoop("c", "w", Ears.OTHERS)
+    assert asterisk.requests[-1].query == {"whisper": "in", "spy": "none", "app": "callguard"}
+    with pytest.raises(AriRefused, match="404"):
+        await ari.snoop("gone", "w", Ears.PARTY)
+    assert await ari.packets("c") is None  # no RTP
+    assert await ari.packets("gone") is None
+    asterisk.packets["c"] = (7, 5)
+    assert await ari.packets("c") == Packets(sent=7, received=5)
+    assert await ari.device_states() == {}
+    await ari.set_device_state("Stasis:callguard-101", "INUSE")
+    assert await ari.device_states() == {"Stasis:callguard-101": "INUSE"}
+    with pytest.raises(AriRefused, match="409"):
+        await ari.set_device_state("Custom:101", "INUSE")
+
+
+@pytest.mark.parametrize("value", [{"txcount": 1}, {"txcount": "1", "rxcount": 2}, ["x"], None])
+async def test_packets_that_nobody_counted_are_not_invented(
+    asterisk: FakeAsterisk, ari: Ari, value: Any
+) -> None:
+    asterisk.channel("c")
+    asterisk.script("GET", "channels/c/rtp_statistics", Answer(200, value))
+    with pytest.raises(AriUnreadable, match="without counts"):
+        await ari.packets("c")
 
 
 @pytest.mark.parametrize(
