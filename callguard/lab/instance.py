@@ -100,7 +100,12 @@ class Instance:
 
     def values(self) -> dict[str, Any]:
         """What the templates may name; each kind adds its own."""
-        modules = (TEMPLATES / "common/modules.txt").read_text().split()
+        modules = [
+            name
+            for name, *since in map(str.split, (TEMPLATES / "common/modules.txt").read_text().splitlines())
+            # A second word is the first branch that has the module.
+            if not since or int(since[0]) <= self.build.branch
+        ]
         return {
             "build": self.build,
             "directory": self.directory,

@@ -14,7 +14,7 @@ from typing import Self
 from callguard.lab.instance import AmiSettings, AriSettings
 from callguard.lab.pbx import NUMBERS, QUEUES, Pbx
 from callguard.lab.ports import PortLease
-from callguard.lab.rootfs import ensure_asterisk
+from callguard.lab.rootfs import ensure_asterisk, wanted_branch
 from callguard.lab.world import World
 
 
@@ -32,6 +32,8 @@ class Lab:
         conf: more text for the PBX's configuration files, by file name.
         directory: where both live; a temporary one, removed afterwards, when not given.
         bind: where the PBX's SIP listens.
+        branch: which Asterisk the PBX runs; that of the environment when not given. The world always runs
+            the newest one.
         progress: is told, in a sentence, what is being waited for.
     """
 
@@ -47,6 +49,7 @@ class Lab:
         conf: Mapping[str, str] | None = None,
         directory: Path | None = None,
         bind: str = "127.0.0.1",
+        branch: int | None = None,
         progress: Callable[[str], None] = _quiet,
     ) -> None:
         self._dialplan = dialplan
@@ -55,6 +58,7 @@ class Lab:
         self._conf = conf
         self._directory = directory
         self._bind = bind
+        self._branch = branch
         self._progress = progress
         self._teardown = contextlib.AsyncExitStack()
 
@@ -70,7 +74,9 @@ class Lab:
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
-            build = await ensure_asterisk(self._progress)
+            branch = wanted_branch() if self._branch is None else self._branch
+            build = await ensure_asterisk(self._progress, branch)
+            newest = await ensure_asterisk(self._progress)
             directory = self._directory
             if directory is None:
                 # Short on purpose: sockets live below it.
@@ -91,7 +97,7 @@ class Lab:
                 bind=self._bind,
                 conf=self._conf,
             )
-            self.world = World(build, directory / "world", leases[1], pbx_sip=leases[0].ports.sip)
+            self.world = World(newest, directory / "world", leases[1], pbx_sip=leases[0].ports.sip)
             self._progress(f"Starting a PBX and the world around it (Asterisk {build.version})")
             stack.push_async_callback(self.pbx.stop)
             stack.push_async_callback(self.world.stop)

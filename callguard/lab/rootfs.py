@@ -1,6 +1,7 @@
-"""Gets a whole Asterisk 22 into a directory: bootstrapped once with mmdebstrap, then cached.
+"""Gets a whole Asterisk into a directory: bootstrapped once with mmdebstrap, then cached.
 
-It must never touch the host's own packages: everything lands below one cache directory.
+There is one for each branch that the product is tried on: the newest, and the oldest that it works with. It
+must never touch the host's own packages: everything lands below one cache directory.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from callguard.errors import LabError
 
-#: Debian release that carries Asterisk 22 (22.10.1 in 2026-11); Debian 12 carries none.
-SUITE = "forky"
 PACKAGES = ("asterisk", "asterisk-modules")
+#: The branch of Asterisk that runs where nobody says otherwise, and the variable by which somebody does.
+NEWEST = 22
+BRANCH_VARIABLE = "CALLGUARD_LAB_ASTERISK"
 #: Names the directory where the bootstrapped system is kept.
 CACHE_VARIABLE = "CALLGUARD_LAB_CACHE"
 SYSTEM_CACHE = Path("/var/cache/callguard")
 STAMP = "callguard-recipe"
-#: Seconds a bootstrap may take; 25 s were measured with a near mirror.
+#: Seconds a bootstrap may take; 21 to 25 s were measured with a near mirror.
 BUILD_DEADLINE = 900.0
 #: Seconds between two looks at a lock that another run holds.
 LOCK_POLL = 0.5
@@ -41,21 +43,52 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Where a branch of Asterisk comes from."""
+
+    branch: int
+    suite: str  #: the Debian release that carries it
+    modules: str  #: where its package puts the modules, in the tree; ``{machine}`` is the multiarch directory
+
+    @property
+    def name(self) -> str:
+        """The directory of the cache that it is built into."""
+        return f"asterisk{self.branch}"
+
+    @property
+    def stamp(self) -> str:
+        """Changes whenever something else would be built."""
+        return hashlib.sha256("\0".join((self.suite, *PACKAGES, *_machine())).encode()).hexdigest()
+
+
+#: Debian 12 and 13 carry no Asterisk at all.
+RECIPES: Mapping[int, Recipe] = {
+    recipe.branch: recipe
+    for recipe in (
+        # 22.10.1 in 2026-11.
+        Recipe(branch=22, suite="forky", modules="usr/lib/{machine}/asterisk/modules"),
+        # 16.28.0, from the release's security updates.
+        Recipe(branch=16, suite="bullseye", modules="usr/lib/asterisk/modules"),
+    )
+}
+
+
+class BootstrapError(LabError):
+    """mmdebstrap could not build an Asterisk: most often its mirror cannot be reached."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AsteriskBuild:
     """An Asterisk that can be started from where it lies."""
 
     root: Path  #: the directory tree it was installed into
+    branch: int  #: such as 22
     version: str  #: as Asterisk itself says, such as ``22.10.1``
-
-    @property
-    def libraries(self) -> Path:
-        """The tree's own shared libraries."""
-        return self.root / "usr/lib" / _machine()[0]
 
     @property
     def modules(self) -> Path:
         """Asterisk's loadable modules."""
-        return self.libraries / "asterisk/modules"
+        return self.root / RECIPES[self.branch].modules.format(machine=_machine()[0])
 
     @property
     def share(self) -> Path:
@@ -67,24 +100,42 @@ class AsteriskBuild:
         return [*_runner(self.root), *arguments]
 
 
-async def ensure_asterisk(progress: Progress) -> AsteriskBuild:
-    """Return the cached Asterisk; build it first when there is none of this recipe.
+def wanted_branch() -> int:
+    """The branch of Asterisk that the PBX under test is to run: the newest, or what the variable names.
+
+    Raises:
+        LabError: the variable names one that there is no recipe for.
+    """
+    named = os.environ.get(BRANCH_VARIABLE) or str(NEWEST)
+    if named not in {str(branch) for branch in RECIPES}:
+        raise LabError(
+            f"{BRANCH_VARIABLE} is {named!r}, and the lab can build only Asterisk "
+            f"{' and '.join(map(str, sorted(RECIPES)))}: set it to one of these, or unset it."
+        )
+    return int(named)
+
+
+async def ensure_asterisk(progress: Progress, branch: int = NEWEST) -> AsteriskBuild:
+    """Return the cached Asterisk of a branch; build it first when there is none of this recipe.
 
     Args:
         progress: is told, in a sentence, what is being waited for.
+        branch: one of those that there is a recipe for.
 
     Raises:
-        LabError: mmdebstrap is missing or failed, or the machine is of an unknown kind.
+        BootstrapError: mmdebstrap failed.
+        LabError: mmdebstrap is missing, or the machine is of an unknown kind.
     """
-    target = cache_directory() / "asterisk22"
-    ready = await _usable(target)
+    recipe = RECIPES[branch]
+    target = cache_directory() / recipe.name
+    ready = await _usable(target, recipe)
     if ready is not None:
         return ready
-    async with _lock(target, progress):
-        ready = await _usable(target)
+    async with _lock(target, recipe, progress):
+        ready = await _usable(target, recipe)
         if ready is None:
-            await _bootstrap(target, progress)
-            ready = await _usable(target)
+            await _bootstrap(target, recipe, progress)
+            ready = await _usable(target, recipe)
     if ready is None:
         raise LabError(f"The Asterisk built in {target} does not start; remove that directory and try again.")
     return ready
@@ -95,7 +146,7 @@ def cache_directory() -> Path:
     named = os.environ.get(CACHE_VARIABLE)
     if named:
         return Path(named).absolute()
-    if (SYSTEM_CACHE / "asterisk22").exists() or os.access(SYSTEM_CACHE.parent, os.W_OK):
+    if (SYSTEM_CACHE / RECIPES[NEWEST].name).exists() or os.access(SYSTEM_CACHE.parent, os.W_OK):
         return SYSTEM_CACHE
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "callguard"
 
@@ -111,11 +162,13 @@ def _machine() -> tuple[str, str]:
 
 def _runner(root: Path) -> list[str]:
     directory, loader = _machine()
-    libraries = root / "usr/lib" / directory
-    return [str(libraries / loader), "--library-path", str(libraries), str(root / "usr/sbin/asterisk")]
+    # The first two are different places in bullseye, and the third has a library of its Asterisk's own.
+    libraries = [root / "lib" / directory, root / "usr/lib" / directory, root / "usr/lib"]
+    path = ":".join(map(str, libraries))
+    return [str(libraries[0] / loader), "--library-path", path, str(root / "usr/sbin/asterisk")]
 
 
-def _bootstrap_command(target: Path) -> list[str]:
+def _bootstrap_command(target: Path, recipe: Recipe) -> list[str]:
     command = [
         "mmdebstrap",
         "--variant=minbase",
@@ -123,8 +176,8 @@ def _bootstrap_command(target: Path) -> list[str]:
         # A mirror that lags behind is still good enough for a laboratory.
         '--aptopt=Acquire::Check-Valid-Until "false"',
         # Written by mmdebstrap, because without root the tree belongs to mapped users.
-        f'--customize-hook=echo {_recipe()} >"$1/{STAMP}"',
-        SUITE,
+        f'--customize-hook=echo {recipe.stamp} >"$1/{STAMP}"',
+        recipe.suite,
         str(target),
     ]
     if os.geteuid() == 0:
@@ -134,26 +187,23 @@ def _bootstrap_command(target: Path) -> list[str]:
     return [command[0], "--mode=unshare", *command[1:]]
 
 
-def _recipe() -> str:
-    return hashlib.sha256("\0".join((SUITE, *PACKAGES, *_machine())).encode()).hexdigest()
-
-
-async def _usable(target: Path) -> AsteriskBuild | None:
+async def _usable(target: Path, recipe: Recipe) -> AsteriskBuild | None:
     """What lies at ``target``, when it runs and is of today's recipe (or was put there without a stamp)."""
-    if not _of_recipe(target):
+    if not _of_recipe(target, recipe):
         return None
     code, text = await _run([*_runner(target), "-V"], deadline=20.0)
     words = text.split()
     if code != 0 or len(words) < 2 or words[0] != "Asterisk":
         return None
-    return AsteriskBuild(root=target, version=words[1].split("+")[0].split("~")[0])
+    version = words[1].split("+")[0].split("~")[0]
+    return AsteriskBuild(root=target, branch=recipe.branch, version=version)
 
 
-def _of_recipe(target: Path) -> bool:
+def _of_recipe(target: Path, recipe: Recipe) -> bool:
     if not _exists(Path(_runner(target)[-1])):
         return False
     stamp = target / STAMP
-    return not stamp.exists() or stamp.read_text().strip() == _recipe()
+    return not stamp.exists() or stamp.read_text().strip() == recipe.stamp
 
 
 def _exists(path: Path) -> bool:
@@ -166,23 +216,23 @@ def _exists(path: Path) -> bool:
         ) from error
 
 
-async def _bootstrap(target: Path, progress: Progress) -> None:
+async def _bootstrap(target: Path, recipe: Recipe, progress: Progress) -> None:
     if shutil.which("mmdebstrap") is None:
         raise LabError(
-            f"mmdebstrap is missing, and there is no Asterisk 22 in {target}. Install it with "
-            f"`apt-get install mmdebstrap`, or set {CACHE_VARIABLE} to a directory that holds asterisk22/."
+            f"mmdebstrap is missing, and there is no Asterisk {recipe.branch} in {target}. Install it with "
+            f"`apt-get install mmdebstrap`, or set {CACHE_VARIABLE} to a directory that holds {recipe.name}/."
         )
     building = target.with_name(f"{target.name}.building-{os.getpid()}")
-    command = _bootstrap_command(building)
-    progress(f"Building an Asterisk 22 of its own in {target} (about 350 MB, once)")
+    command = _bootstrap_command(building, recipe)
+    progress(f"Building an Asterisk {recipe.branch} of its own in {target} (about 350 MB, once)")
     started = time.monotonic()
     try:
         code, text = await _run(command, deadline=BUILD_DEADLINE, progress=progress)
         if code != 0:
             tail = "\n".join(text.splitlines()[-15:])
-            raise LabError(
-                f"mmdebstrap could not build Asterisk 22 in {building} (status {code}). Check that the "
-                f"Debian mirror can be reached, then try again. It said:\n{tail}"
+            raise BootstrapError(
+                f"mmdebstrap could not build Asterisk {recipe.branch} in {building} (status {code}). Check "
+                f"that a Debian mirror with {recipe.suite} can be reached, then try again. It said:\n{tail}"
             )
         await _remove(target)
         await _checked(*_as_root("mv", "-T", str(building), str(target)))
@@ -192,7 +242,7 @@ async def _bootstrap(target: Path, progress: Progress) -> None:
         except LabError as error:
             # Says so instead of hiding what went wrong before it.
             progress(f"Could not remove {building}: {error}")
-    progress(f"Built Asterisk 22 in {time.monotonic() - started:.0f} s")
+    progress(f"Built Asterisk {recipe.branch} in {time.monotonic() - started:.0f} s")
 
 
 def _as_root(*command: str) -> list[str]:
@@ -248,7 +298,7 @@ async def _run(
 
 
 @contextlib.asynccontextmanager
-async def _lock(target: Path, progress: Progress) -> AsyncIterator[None]:
+async def _lock(target: Path, recipe: Recipe, progress: Progress) -> AsyncIterator[None]:
     """Keep two runs from building at once; the kernel frees the lock of a run that died."""
     parent = target.parent
     try:
@@ -267,7 +317,7 @@ async def _lock(target: Path, progress: Progress) -> AsyncIterator[None]:
                 break
             except BlockingIOError:
                 if not told:
-                    progress(f"Another run is building Asterisk 22 in {target}; waiting for it")
+                    progress(f"Another run is building Asterisk {recipe.branch} in {target}; waiting for it")
                     told = True
                 await asyncio.sleep(LOCK_POLL)
         yield

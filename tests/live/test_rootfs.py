@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from callguard.errors import LabError
-from callguard.lab.rootfs import CACHE_VARIABLE, STAMP, ensure_asterisk
+from callguard.lab.rootfs import (
+    BRANCH_VARIABLE,
+    CACHE_VARIABLE,
+    STAMP,
+    BootstrapError,
+    ensure_asterisk,
+    wanted_branch,
+)
 
 # The target is the last argument; the hook that writes the stamp is run as mmdebstrap would.
 LINKING = """#!/bin/sh -e
@@ -17,6 +24,7 @@ for last; do :; done
 mkdir -p "$last"
 sleep 0.3
 cp -as "{real}/usr" "$last/usr"
+ln -s "{real}/lib" "$last/lib"
 for option; do
     case "$option" in --customize-hook=*) sh -c "${{option#--customize-hook=}}" sh "$last";; esac
 done
@@ -77,9 +85,35 @@ async def test_another_recipe_is_built_anew(cache: Path, tmp_path: Path) -> None
     assert builds(tmp_path) == 2
 
 
+async def test_each_branch_has_a_tree_of_its_own(cache: Path, tmp_path: Path) -> None:
+    newest, oldest = await ensure_asterisk(told), await ensure_asterisk(told, 16)
+    assert builds(tmp_path) == 2
+    assert (newest.root.name, oldest.root.name) == ("asterisk22", "asterisk16")
+    assert (newest.root / STAMP).read_text() != (oldest.root / STAMP).read_text()
+    assert await ensure_asterisk(told, 16) == oldest
+    assert builds(tmp_path) == 2
+
+
+@pytest.mark.parametrize(("named", "branch"), [(None, 22), ("", 22), ("22", 22), ("16", 16)])
+async def test_the_branch_is_chosen_by_a_variable(
+    named: str | None, branch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(BRANCH_VARIABLE, raising=False)
+    if named is not None:
+        monkeypatch.setenv(BRANCH_VARIABLE, named)
+    assert wanted_branch() == branch
+
+
+@pytest.mark.parametrize("named", ["18", "22.10", "newest", " 16"])
+async def test_a_branch_without_a_recipe_is_refused(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BRANCH_VARIABLE, named)
+    with pytest.raises(LabError, match="only Asterisk 16 and 22"):
+        wanted_branch()
+
+
 async def test_a_failed_build_leaves_nothing_and_says_why(cache: Path, tmp_path: Path) -> None:
     install(tmp_path, FAILING)
-    with pytest.raises(LabError, match=r"status 25[\s\S]*no such mirror"):
+    with pytest.raises(BootstrapError, match=r"status 25[\s\S]*no such mirror"):
         await ensure_asterisk(told)
     assert names(cache) == ["asterisk22.lock"]
 
