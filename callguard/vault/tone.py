@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,14 @@ STEP = RATE // 100
 WINDOW = 2 * STEP
 
 
+#: What `amiss` lets pass. The old orders allowed 10 % of the frequency, 20 % of a length of 0.2 s (40 ms),
+#: and 12 to 18 s; a tone on time keeps within 50 ms, and G.711 keeps a level within 1 dB.
+HZ_TOLERANCE = 0.01
+SECONDS_TOLERANCE = 0.04
+INTERVAL_TOLERANCE = 0.05
+LEVEL_TOLERANCE = 1.5
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tone:
     """A warning tone."""
@@ -32,11 +40,16 @@ class Tone:
     interval: float  #: seconds from one beginning to the next
     dbfs: float = -20.0  #: a full-scale sine is 0; -20 is about the level of a talker on the telephone
 
-    def samples(self) -> NDArray[np.int16]:
+    @property
+    def count(self) -> int:
+        """How many samples it has in a recording."""
+        return round(self.seconds * RATE)
+
+    def samples(self, rate: int = RATE) -> NDArray[np.int16]:
         """The tone, with 5 ms of fade at either end so that it does not click."""
-        count = round(self.seconds * RATE)
-        moments = np.arange(count) / RATE
-        fade = np.minimum(1.0, np.minimum(np.arange(1, count + 1), np.arange(count, 0, -1)) / (RATE * 0.005))
+        count = round(self.seconds * rate)
+        moments = np.arange(count) / rate
+        fade = np.minimum(1.0, np.minimum(np.arange(1, count + 1), np.arange(count, 0, -1)) / (rate * 0.005))
         wave = 10 ** (self.dbfs / 20) * np.sin(2 * np.pi * self.hz * moments) * fade
         return np.round(wave * 32767).astype(np.int16)
 
@@ -49,23 +62,40 @@ US_LEGACY = Tone(name="us-legacy", hz=1400, seconds=0.2, interval=15)
 PROFILES = {tone.name: tone for tone in (FS1037C, US_LEGACY)}
 
 
+#: The channels of a recording in which a tone is laid: where those who heard it would have recorded it. The
+#: left one is what the agent hears of the caller, the right one what the caller hears.
+_CHANNELS = {"both": slice(0, 2), "agent": slice(0, 1), "caller": slice(1, 2)}
+
+
 def laid(blocks: Iterable[bytes], marks: Sequence[Mark], tone: Tone) -> Iterator[bytes]:
-    """The samples (interleaved) with the tone on both channels wherever a mark says that one was played."""
-    wave = tone.samples().astype(np.int32)[:, np.newaxis]
-    starts = [mark.start for mark in marks if mark.kind == "tone"]
+    """The samples (interleaved) with the tone wherever a mark says that one was played.
+
+    What a mark says of its tone (``frequency``, ``level``, ``heard``, and its end) goes before ``tone``.
+    """
+    played = [(mark, _played(mark, tone)) for mark in marks if mark.kind == "tone"]
     at = 0
     for pcm in blocks:
         samples = stereo(pcm)
         end = at + len(samples)
-        due = [start for start in starts if start < end and start + len(wave) > at]
-        if due:
-            mixed = samples.astype(np.int32)
-            for start in due:
-                first, last = max(start, at), min(start + len(wave), end)
-                mixed[first - at : last - at] += wave[first - start : last - start]
-            pcm = np.clip(mixed, -32768, 32767).astype("<i2").tobytes()  # noqa: PLW2901
-        yield pcm
+        due = [(mark, one) for mark, one in played if mark.start < end and mark.start + one.count > at]
+        mixed = samples.astype(np.int32) if due else samples
+        for mark, one in due:
+            wave = one.samples().astype(np.int32)[:, np.newaxis]
+            first, last = max(mark.start, at), min(mark.start + len(wave), end)
+            channels = _CHANNELS.get(mark.detail.get("heard", "both"), slice(0))
+            mixed[first - at : last - at, channels] += wave[first - mark.start : last - mark.start]
+        yield np.clip(mixed, -32768, 32767).astype("<i2").tobytes() if due else pcm
         at = end
+
+
+def _played(mark: Mark, tone: Tone) -> Tone:
+    """The tone that a mark tells of; a pause may have cut it short."""
+    return replace(
+        tone,
+        hz=float(mark.detail.get("frequency", tone.hz)),
+        dbfs=float(mark.detail.get("level", tone.dbfs)),
+        seconds=tone.seconds if mark.end is None else (mark.end - mark.start) / RATE,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +148,45 @@ def runs(there: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Where a row of yes and no says yes: first index, and first index after it."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], there.astype(np.int8), [0]))))
     return [(int(first), int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def amiss(
+    found: Sequence[Heard],
+    tone: Tone,
+    *,
+    silent: Sequence[tuple[float, float]] = (),
+    until: float | None = None,
+) -> list[str]:
+    """What is wrong with the tones that were heard, or that an exported file holds.
+
+    Args:
+        found: all tones, in order (see `find`).
+        tone: what they should be.
+        silent: where nothing may sound (pauses), in seconds. The tone begins anew after each.
+        until: the end of what was listened to, in seconds; None does not ask for a tone after the last one.
+    """
+    wrong = [f"at {each.start:.2f} s {what}" for each in found for what in _amiss(each, tone, silent)]
+    starts = [each.start for each in found] + ([] if until is None else [until])
+    for earlier, later in itertools.pairwise(starts):
+        quiet = any(earlier < last and first < later for first, last in silent)
+        last = later == until
+        late = later - earlier - tone.interval
+        if late > INTERVAL_TOLERANCE and not quiet:
+            wrong.append(f"no tone for {later - earlier:.2f} s from {earlier:.2f} s on")
+        elif late < -INTERVAL_TOLERANCE and not quiet and not last:
+            wrong.append(f"a tone only {later - earlier:.2f} s after the one at {earlier:.2f} s")
+    return wrong
+
+
+def _amiss(heard: Heard, tone: Tone, silent: Sequence[tuple[float, float]]) -> Iterator[str]:
+    if abs(heard.hz - tone.hz) > HZ_TOLERANCE * tone.hz:
+        yield f"{heard.hz:.0f} Hz instead of {tone.hz:g}"
+    if abs(heard.seconds - tone.seconds) > SECONDS_TOLERANCE:
+        yield f"{heard.seconds:.3f} s long instead of {tone.seconds:g}"
+    if abs(heard.dbfs - tone.dbfs) > LEVEL_TOLERANCE:
+        yield f"{heard.dbfs:.1f} dBFS instead of {tone.dbfs:g}"
+    if any(first < heard.start + heard.seconds and heard.start < last for first, last in silent):
+        yield "while nothing may sound"
 
 
 def cadence(found: Sequence[Heard]) -> list[float]:

@@ -14,7 +14,7 @@ from callguard.lab.audio import tone as a_tone
 from callguard.recording.evidence import evidence
 from callguard.vault import PROFILES, Expected, Mark, Reading, RecordingKey, Vault, VaultError, audit, export
 from callguard.vault.audit import COLUMNS, ROWS, key_tones
-from callguard.vault.tone import cadence, find
+from callguard.vault.tone import Heard, amiss, cadence, find
 from fakes.sealing import CALL, NAME, a_vault, speech
 
 RATE = 8000
@@ -174,6 +174,51 @@ def test_an_audit_finds_speech_in_a_pause_and_silence_outside_of_one(vault: Vaul
     assert any("1 samples are not silent from 9.000 s on" in what for what in told)
     assert any("dead from 20.00 s to 24.00 s" in what for what in told)
     assert len(told) == 3
+
+
+def test_a_mark_says_which_tone_was_played_how_long_and_who_heard_it(vault: Vault, tmp_path: Path) -> None:
+    said = {"frequency": "1000", "level": "-26"}
+    marks = (
+        mark(1, "tone", 2 * RATE, 2 * RATE + 4000, **said, heard="caller"),
+        mark(2, "tone", BLOCK - 1600, BLOCK + 1600, **said, heard="agent"),
+        mark(3, "tone", 8 * RATE, 8 * RATE + 800, **said, heard="both"),
+        mark(4, "tone", 9 * RATE, 9 * RATE + 800, **said, heard="nobody"),
+    )
+    reading = record(vault, quiet_talk(12), marks)
+    whole = export([reading], tmp_path / "laid.wav", tone=PROFILES["fs1037c"])
+    samples, _ = soundfile.read(whole.path, dtype="int16")
+    agents, callers = (find(samples[:, channel], 1000) for channel in (0, 1))
+    assert [round(each.start, 1) for each in callers] == [2.0, 8.0]
+    assert [round(each.start, 1) for each in agents] == [4.8, 8.0]
+    assert [round(each.seconds, 1) for each in callers] == [0.5, 0.1]
+    assert [round(each.seconds, 1) for each in agents] == [0.4, 0.1]
+    assert all(abs(each.dbfs + 26) < 1 for each in (*agents, *callers))
+
+
+def tones(*starts: float, hz: float = 1400, seconds: float = 0.5, dbfs: float = -20) -> list[Heard]:
+    return [Heard(start, seconds, hz, dbfs) for start in starts]
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (tones(0.2, 15.2, 30.24), []),
+        (tones(0.2, 15.3), ["no tone for 15.10 s from 0.20 s on"]),
+        (tones(0.2, 12.2), ["a tone only 12.00 s after the one at 0.20 s"]),
+        (tones(0.2, hz=1380), ["at 0.20 s 1380 Hz instead of 1400"]),
+        (tones(0.2, seconds=0.45), ["at 0.20 s 0.450 s long instead of 0.5"]),
+        (tones(0.2, dbfs=-24), ["at 0.20 s -24.0 dBFS instead of -20"]),
+    ],
+)
+def test_tones_that_are_not_as_the_profile_says_are_told(found: list[Heard], told: list[str]) -> None:
+    assert amiss(found, PROFILES["fs1037c"]) == told
+
+
+def test_tones_begin_anew_after_a_pause_and_never_sound_in_one() -> None:
+    tone, pause = PROFILES["fs1037c"], [(20.0, 33.0)]
+    assert amiss(tones(0.2, 15.2, 33.2, 48.2), tone, silent=pause, until=63.0) == []
+    assert amiss(tones(0.2, 15.2, 30.2), tone, silent=pause) == ["at 30.20 s while nothing may sound"]
+    assert amiss(tones(0.2, 15.2), tone, until=31.0) == ["no tone for 15.80 s from 15.20 s on"]
 
 
 def test_an_audit_finds_key_tones_without_telling_the_key(vault: Vault) -> None:
