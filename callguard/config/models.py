@@ -25,6 +25,7 @@ from callguard.config.forms import (
 )
 from callguard.config.pause import Pause
 from callguard.config.section import Secret, Section
+from callguard.config.tone import WarningTone
 from callguard.config.web import Web
 
 
@@ -294,6 +295,7 @@ class Config(Section):
     prompts: Prompts = Prompts()
     spool: Spool = Spool()
     pause: Pause = Pause()
+    tone: WarningTone = WarningTone()
     vault: Vault = Vault()
     ledger: Ledger = Ledger()
     law: Law = Law()

@@ -53,6 +53,27 @@ class Whispered:
         return self.ended == "done" and long_enough and False not in (self.party, self.others)
 
 
+class _Flow:
+    """Whether packets travelled all the time; None until two counts say something."""
+
+    def __init__(self) -> None:
+        self.sent: bool | None = None
+        self.received: bool | None = None
+        self._last: tuple[float, Packets] | None = None
+
+    def count(self, at: float, packets: Packets | None) -> None:
+        """Take in one count."""
+        if packets is None:
+            return
+        if self._last is not None:
+            before, had = self._last
+            if at - before < COUNT_LEAST:
+                return
+            self.sent = self.sent is not False and packets.sent > had.sent
+            self.received = self.received is not False and packets.received > had.received
+        self._last = (at, packets)
+
+
 @dataclass(slots=True, eq=False)
 class Ear:
     """One whisper that is ready to play. Made by `Asides.ear`; good for one playback."""
@@ -61,6 +82,7 @@ class Ear:
     channel: str
     ears: Ears
     ari: Ari
+    _flow: _Flow = field(default_factory=_Flow)
     _entered: asyncio.Event = field(default_factory=asyncio.Event)
     _began: asyncio.Event = field(default_factory=asyncio.Event)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -82,24 +104,28 @@ class Ear:
         async with asyncio.timeout(STEP_SECONDS):
             await self.ari.play(self.id, media, self.id)
             await self._began.wait()
-        flow = _Flow()
-        last = asyncio.get_running_loop().time() + length + STEP_SECONDS
+        loop = asyncio.get_running_loop()
+        last = loop.time() + length + STEP_SECONDS
         while True:
-            flow.count(asyncio.get_running_loop().time(), await self._packets())
+            self._flow.count(loop.time(), await self._packets())
             if self._over.is_set():
-                break
-            if asyncio.get_running_loop().time() > last:
+                return self.so_far(length)
+            if loop.time() > last:
                 raise TimeoutError(f"{self.id} does not end")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(COUNT_EVERY):
                     await self._over.wait()
+
+    def so_far(self, length: float) -> Whispered:
+        """What became of it by now; what is not over is about to be cut."""
+        until = self._until if self._over.is_set() else asyncio.get_running_loop().time()
         return Whispered(
-            ended=self._ended,
+            ended=self._ended if self._over.is_set() else "cut",
             length=length,
             began=self._at,
-            seconds=0.0 if self._at is None else self._until - self._at,
-            party=flow.sent if self.ears is not Ears.OTHERS else None,
-            others=flow.received if self.ears is not Ears.PARTY else None,
+            seconds=0.0 if self._at is None else until - self._at,
+            party=self._flow.sent if self.ears is not Ears.OTHERS else None,
+            others=self._flow.received if self.ears is not Ears.PARTY else None,
         )
 
     def cut(self) -> None:
@@ -141,24 +167,3 @@ class Ear:
         except AsteriskError as error:
             log.debug("packets could not be counted", channel=self.channel, why=str(error))
             return None
-
-
-class _Flow:
-    """Whether packets travelled all the time; None until two counts say something."""
-
-    def __init__(self) -> None:
-        self.sent: bool | None = None
-        self.received: bool | None = None
-        self._last: tuple[float, Packets] | None = None
-
-    def count(self, at: float, packets: Packets | None) -> None:
-        """Take in one count."""
-        if packets is None:
-            return
-        if self._last is not None:
-            before, had = self._last
-            if at - before < COUNT_LEAST:
-                return
-            self.sent = self.sent is not False and packets.sent > had.sent
-            self.received = self.received is not False and packets.received > had.received
-        self._last = (at, packets)

@@ -1,0 +1,147 @@
+"""The warning tone of a site: which it is, its sound on disk, and what of the law asks for it.
+
+Decided 2026-11: the sound is named by its hash, like a prompt, and made by `callguard prompts build` with
+them; a controller that does not find it takes no calls. Making it at start lost: the account that answers
+calls need not write where sounds are kept.
+"""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from callguard.asterisk.verbs import Ears
+from callguard.config import Config
+from callguard.config.tone import WarningTone
+from callguard.errors import PromptError
+from callguard.law import Admission
+from callguard.prompts.library import playable
+from callguard.prompts.manifest import write_file
+from callguard.prompts.measure import NARROW, WIDE
+from callguard.vault.tone import PROFILES, Tone
+
+#: Silence around the tone in its file (seconds). A whisper can lose its first packet, and its last one when
+#: it is removed at once (22.10.1, by ear).
+BEFORE = 0.04
+AFTER = 0.1
+
+#: Who hears it, as the channel of the caller has it.
+EARS = {"both": Ears.BOTH, "caller": Ears.PARTY, "agent": Ears.OTHERS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sounds:
+    """A tone that Asterisk can play."""
+
+    tone: Tone
+    media: str
+    ears: Ears
+
+    @property
+    def seconds(self) -> float:
+        """How long the file lasts."""
+        return BEFORE + self.tone.seconds + AFTER
+
+    def every(self, interval: float) -> Sounds:
+        """The same, at another interval (seconds)."""
+        return replace(self, tone=replace(self.tone, interval=interval))
+
+
+def tone_of(settings: WarningTone) -> Tone:
+    """The tone that a site chose."""
+    given = PROFILES.get(settings.profile)
+    if given is not None:
+        return replace(given, dbfs=settings.level_dbfs)
+    return Tone(
+        name=settings.profile,
+        hz=settings.frequency_hz or 0.0,
+        seconds=settings.length_seconds or 0.0,
+        interval=settings.interval_seconds or 0.0,
+        dbfs=settings.level_dbfs,
+    )
+
+
+def tone_interval(config: Config, admission: Admission) -> float | None:
+    """Seconds from one tone to the next on a call that was admitted; None when none sounds.
+
+    No law of the table demands a tone where it is announced in words. Some take one instead; with
+    ``when: law`` it sounds there as well, and nowhere less often than such a law says.
+    """
+    lawful = admission.demands.tone_interval_s
+    if config.tone.when == "never" or (config.tone.when == "law" and lawful is None):
+        return None
+    usual = tone_of(config.tone).interval
+    return usual if lawful is None else min(usual, float(lawful))
+
+
+def put_tone(config: Config) -> Path | None:
+    """Write the sound of the site's tone beside its prompts; returns where, or None when it has no tone.
+
+    Raises:
+        PromptError: the directory is not writable, or Asterisk cannot play from it.
+    """
+    if config.tone.when == "never":
+        return None
+    for path, content in _files(config):
+        if not path.exists() or path.read_bytes() != content:
+            write_file(path, content)
+    return _place(config)
+
+
+def sounds_of(config: Config) -> Sounds | None:
+    """The site's tone, ready to be played; None when it has none.
+
+    Raises:
+        PromptError: its sound is missing or is not what was made.
+    """
+    if config.tone.when == "never":
+        return None
+    for path, content in _files(config):
+        try:
+            same = path.read_bytes() == content
+        except OSError as error:
+            raise PromptError(
+                f"{path}: the warning tone cannot be read ({error.strerror}); run `callguard prompts build`"
+            ) from error
+        if not same:
+            raise PromptError(
+                f"{path}: is not the warning tone that was made; find out who changed it, then run "
+                "`callguard prompts build`"
+            )
+    return Sounds(
+        tone=tone_of(config.tone),
+        media=f"sound:{_place(config).with_suffix('')}",
+        ears=EARS[config.tone.heard_by],
+    )
+
+
+def tone_wav(tone: Tone, rate: int) -> bytes:
+    """The tone as Asterisk plays it: a WAV file, the same bytes whoever makes it."""
+    silent = np.zeros(round(BEFORE * rate), np.int16), np.zeros(round(AFTER * rate), np.int16)
+    samples = np.concatenate([silent[0], tone.samples(rate), silent[1]])
+    file = io.BytesIO()
+    with wave.open(file, "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(rate)
+        wav.writeframes(samples.astype("<i2").tobytes())
+    return file.getvalue()
+
+
+def _place(config: Config) -> Path:
+    narrow = tone_wav(tone_of(config.tone), NARROW)
+    return playable(config.prompts.directory) / f"{sha256(narrow).hexdigest()[:32]}.wav"
+
+
+def _files(config: Config) -> Iterator[tuple[Path, bytes]]:
+    """Each file that the site needs, and what is in it."""
+    path, tone = _place(config), tone_of(config.tone)
+    yield path, tone_wav(tone, NARROW)
+    if config.prompts.wideband:
+        yield path.with_suffix(".wav16"), tone_wav(tone, WIDE)
