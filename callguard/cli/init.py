@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
+from callguard.cli.places import Owner, about_key, give_group, make_directories, make_key, of_site
 from callguard.cli.questions import (
     Asker,
     ari_url,
@@ -24,11 +26,13 @@ from callguard.cli.questions import (
     usual_language,
 )
 from callguard.config import DEFAULT_PATH, Config, load, loads
-from callguard.config.snippets import is_loopback, render_config, render_snippets
+from callguard.config.forms import PbxPath
+from callguard.config.snippets import DATA, is_loopback, render_config, render_snippets
 from callguard.errors import ConfigError
 from callguard.law import UNKNOWN, load_table
 from callguard.prompts.facts import PURPOSES
 from callguard.prompts.texts import load_texts
+from callguard.recording.spool import ACCOUNT
 
 #: Readable by owner and group: the files hold passwords.
 MODE = 0o640
@@ -42,6 +46,14 @@ MODE = 0o640
     default=DEFAULT_PATH.parent,
     show_default=True,
     help="Where to write config.yaml and the directory asterisk/.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DATA,
+    show_default=True,
+    callback=lambda _context, _option, value: _for_pbx(value),
+    help="Where to keep recordings, keys, announcements and the ledger.",
 )
 @click.option("--company", help="The company, as callers know it.")
 @click.option("--country", help="Two letters, such as US or DE.")
@@ -61,9 +73,15 @@ MODE = 0o640
 )
 @click.option("--non-interactive", is_flag=True, help="Ask nothing: take the options and the defaults.")
 @click.option("--pbx-only", is_flag=True, help="Keep config.yaml and write the files for Asterisk anew.")
+@click.option(
+    "--files-only",
+    is_flag=True,
+    help="Make no directories and no key: callguard will run elsewhere, or in a container.",
+)
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 def init(
     output: Path,
+    data: Path,
     company: str | None,
     country: str | None,
     state: str | None,
@@ -75,9 +93,13 @@ def init(
     *,
     non_interactive: bool,
     pbx_only: bool,
+    files_only: bool,
     force: bool,
 ) -> None:
-    """Write a first configuration, and what Asterisk needs to work with callguard."""
+    """Write a first configuration, and what Asterisk needs to work with callguard.
+
+    Also makes the directories and the key of the vault. A key that is there is never replaced.
+    """
     path = output / "config.yaml"
     if pbx_only:
         config = load(path)
@@ -116,6 +138,7 @@ def init(
             url=where,
             ami_port=ami_port,
             passwords=(secrets.token_urlsafe(24), secrets.token_urlsafe(24)),
+            data=data,
         )
         config = loads(text, str(path))
         files = {path: text}
@@ -129,7 +152,17 @@ def init(
         _refuse_to_overwrite(list(files))
     for place, text in files.items():
         _write(place, text)
-    click.echo(_what_next(path, config, list(files)))
+    owner = Owner.here()
+    give_group(files, owner)
+    lines = ["Written, readable by owner and group alone:", *(f"  {place}" for place in files)]
+    lacking: list[Path] = []
+    if not pbx_only and not files_only:
+        lacking = make_directories(of_site(config), owner)
+        key = config.vault.key.file
+        if key is not None and not lacking:
+            lines += ["", about_key(key, made=make_key(key, owner))]
+    keyless = files_only or bool(lacking)
+    click.echo("\n".join([*lines, "", *_what_next(path, config, lacking, owner, keyless=keyless)]))
 
 
 def _own_address(config: Config) -> str:
@@ -177,25 +210,50 @@ def _write(path: Path, text: str) -> None:
         ) from error
 
 
-def _what_next(path: Path, config: Config, written: Sequence[Path]) -> str:
+def _what_next(
+    path: Path, config: Config, lacking: Sequence[Path], owner: Owner | None, *, keyless: bool
+) -> list[str]:
     option = "" if path == DEFAULT_PATH else f" -c {shlex.quote(str(path))}"
     asterisk = shlex.quote(str(path.parent / "asterisk"))
     refusers = dict.fromkeys(config.unrecorded_queue(name) for name in config.queues)
-    lines = ["Written, readable by owner and group alone:"]
-    lines += [f"  {place}" for place in written]
-    steps = [
-        f"Let callguard's account read them: chgrp -R callguard {shlex.quote(str(path.parent))}",
+    steps = [] if owner is not None else [_account(path, config)]
+    if lacking:
+        made = f"install -d -o {ACCOUNT} -g {ACCOUNT} {shlex.join(map(str, lacking))}"
+        steps.append(f"Make what could not be made here, as root: {made}")
+    if keyless:
+        steps.append(f"Make the key of the vault, as {ACCOUNT}: callguard vault new-key{option}")
+    steps += [
         "Copy callguard.conf, callguard-ari.conf, callguard-http.conf and callguard-manager.conf from\n"
         f"     {asterisk} to /etc/asterisk, readable by Asterisk alone, and #include each at the end of\n"
         "     extensions.conf, ari.conf, http.conf and manager.conf.",
         "Change each queue's lines as extensions.example.conf shows, and give refusers a queue of their own\n"
         f"     as queues.example.conf says: {', '.join(refusers)}.",
-        "Let Asterisk write into the spool: usermod -aG callguard asterisk, and restart Asterisk once.",
+        f"Let Asterisk write into the spool: usermod -aG {ACCOUNT} asterisk, and restart Asterisk once.",
         "Load it: asterisk -rx 'core reload'",
         f"Render the announcements: callguard prompts build{option}",
         f"Ask Asterisk whether all is well: callguard doctor{option}",
-        f"Start: callguard run{option}",
+        f"Start, as {ACCOUNT}: callguard run{option}",
     ]
-    lines += ["", "What to do next:"]
-    lines += [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
-    return "\n".join(lines)
+    return ["What to do next:", *(f"  {number}. {step}" for number, step in enumerate(steps, 1))]
+
+
+def _account(path: Path, config: Config) -> str:
+    """How to give callguard an account of its own, and what was written here."""
+    own = shlex.join([str(config.prompts.directory.parent), str(config.control.socket.parent)])
+    return (
+        f"Give callguard an account of its own, and what is its: useradd --system {ACCOUNT};\n"
+        f"     mkdir -p {own}; chown -R {ACCOUNT}:{ACCOUNT} {own};\n"
+        f"     chgrp -R {ACCOUNT} {shlex.quote(str(path.parent))}"
+    )
+
+
+def _for_pbx(path: Path) -> Path:
+    """A place that both Asterisk and callguard can name.
+
+    Raises:
+        click.BadParameter: it is none.
+    """
+    try:
+        return TypeAdapter[Path](PbxPath).validate_python(path)
+    except ValidationError as error:
+        raise click.BadParameter(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from error

@@ -16,12 +16,14 @@ from rich.progress import track
 from rich.table import Table
 
 from callguard.cli.options import config_option, json_option
+from callguard.cli.places import Owner, about_key, make_directories, make_key, of_vault
 from callguard.config import Config, load
 from callguard.controller.books import ledger_of
 from callguard.controller.keeping import vault_of
 from callguard.ledger import Entry, Kind
 from callguard.ledger.bodies import Access, AnyBody, Retention
-from callguard.vault import PROFILES, KeyFile, Vault, VaultError, described
+from callguard.recording.spool import ACCOUNT
+from callguard.vault import PROFILES, Vault, VaultError, described
 from callguard.vault import export as write_out
 from callguard.vault.export import Format
 from callguard.vault.sound import RATE
@@ -39,12 +41,23 @@ def vault() -> None:
 @vault.command("new-key")
 @config_option
 def new_key(path: Path) -> None:
-    """Make the site key file that the configuration names. Never replaces one."""
-    file = load(path).vault.key.file
+    """Make the site key that the configuration names, and the directories. Never replaces a key."""
+    config = load(path)
+    file = config.vault.key.file
     if file is None:
         raise VaultError(f"{path}: vault.key.file is not set; there is no file to make")
-    KeyFile.create(file)
-    click.echo(f"{file}: made. Keep a copy of it elsewhere: without it no recording can be opened.")
+    if file.exists():
+        raise VaultError(
+            f"{file}: there is a site key already, and it stays; to change it, move its path to "
+            "vault.former_keys, name another file in vault.key.file, and run this again"
+        )
+    owner = Owner.here()
+    lacking = make_directories(of_vault(config), owner)
+    if lacking:
+        listed = " ".join(map(str, lacking))
+        raise VaultError(f"cannot be made: {listed}; make them as root: install -d -o {ACCOUNT} {listed}")
+    make_key(file, owner)
+    click.echo(about_key(file, made=True))
 
 
 @vault.command("list")

@@ -26,6 +26,9 @@ from callguard.shipped import shipped
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+#: Where a site keeps what it has, unless its configuration says otherwise.
+DATA = Path("/var/lib/callguard")
+
 _FILES = (
     "callguard-http.conf",
     "callguard-ari.conf",
@@ -71,8 +74,22 @@ def render_config(
     url: str,
     ami_port: int,
     passwords: tuple[str, str],
+    data: Path = DATA,
 ) -> str:
-    """A first configuration: only what a site has to say. ``passwords`` are those of ARI and AMI."""
+    """A first configuration: only what a site has to say.
+
+    Args:
+        name: of the business, as callers know it.
+        country: where it is.
+        jurisdiction: the part of the country, where that has a law of its own.
+        queues: whose calls may be recorded.
+        languages: spoken to callers, the usual one first.
+        purposes: what recordings are for.
+        url: of ARI.
+        ami_port: of the manager interface, on the same host.
+        passwords: those of ARI and AMI.
+        data: below which everything is kept.
+    """
     return _render(
         "config.yaml",
         {
@@ -88,6 +105,8 @@ def render_config(
             "ami_port": ami_port,
             "ari_password": passwords[0],
             "ami_password": passwords[1],
+            "data": str(data),
+            "moved": data != DATA,
         },
     )
 

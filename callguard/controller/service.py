@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from callguard import __version__
-from callguard.config import load
+from callguard.config import Config, load
 from callguard.controller.books import ledger_of
 from callguard.controller.conductor import Conductor
 from callguard.controller.door import Door
@@ -25,6 +25,7 @@ from callguard.errors import CallguardError
 from callguard.law import warm_up
 from callguard.ledger import Entry, Kind
 from callguard.ledger.bodies import Controller, Fault
+from callguard.vault import Vault, VaultError
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,7 @@ async def service(path: Path) -> AsyncIterator[Service]:
     register = await asyncio.to_thread(Register.open, first.law.register_url, first.site.country)
     rulebook = Rulebook.read(path, register)
     config = rulebook.config
+    vault = await asyncio.to_thread(_vault, config)
     spool = spool_of(config)
     spool.prepare()
     await asyncio.to_thread(warm_up)
@@ -96,8 +98,8 @@ async def service(path: Path) -> AsyncIterator[Service]:
             switch=Switch(config.control.state),
             register=register,
         )
-        if config.vault.enabled:
-            await conductor.keep(vault_of(config), measures_of(config))
+        if vault is not None:
+            await conductor.keep(vault, measures_of(config))
         stack.push_async_callback(conductor.stop)
         door = Door(conductor, config.control.socket)
         await door.open()
@@ -107,3 +109,25 @@ async def service(path: Path) -> AsyncIterator[Service]:
         table = rulebook.planner.table.identity
         log.info("callguard runs", version=__version__, queues=list(config.queues), table=table)
         yield Service(path, rulebook, conductor, register)
+
+
+def _vault(config: Config) -> Vault | None:
+    """The vault, ready to be written; None where the site keeps speech in the clear.
+
+    Raises:
+        VaultError: there is no key, or one that cannot be used; says what to do about it.
+    """
+    if not config.vault.enabled:
+        log.warning(
+            "nothing is sealed: speech stays in memory in the clear", spool=str(config.spool.directory)
+        )
+        return None
+    try:
+        vault = vault_of(config)
+        vault.prepare()
+    except VaultError as error:
+        raise VaultError(
+            f"{error}. Nothing would be sealed, so callguard does not start; with vault.enabled: no it does, "
+            "and recordings stay in memory in the clear, until the machine restarts"
+        ) from error
+    return vault

@@ -1,8 +1,17 @@
-"""The spool: the directory in memory into which Asterisk writes what it captures."""
+"""The spool: the directory in memory into which Asterisk writes what it captures.
+
+Decided 2026-11: Asterisk and callguard are two accounts and share the group of the directory. A default ACL
+on it lets that group read and write every file there, whatever Asterisk's umask is: callguard has to write
+into Asterisk's files, to erase and to give memory back. What lost: UMask=0007 for Asterisk, which is one more
+thing to change in the unit of another package, and is forgotten.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
+import struct
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +24,18 @@ IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 #: Samples per second of what MixMonitor writes into a ``.sln`` file, one byte pair each.
 RATE = 8000
 SAMPLE_BYTES = 2
+
+#: The account that callguard has of its own, where it is not run as another.
+ACCOUNT = "callguard"
+
+#: The directory: its owner and its group may do everything, nobody else anything; files take over its group.
+MODE = 0o2770
+
+#: What ``setfacl --default -m u::rwx,g::rwx,o::-`` writes (linux/posix_acl_xattr.h): version 2, then a tag,
+#: what it may, and no name, for each of owner, group and others.
+_DEFAULT_ACL = struct.pack("<I", 2) + b"".join(
+    struct.pack("<HHI", tag, may, 0xFFFFFFFF) for tag, may in ((0x01, 7), (0x04, 7), (0x20, 0))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,18 +53,27 @@ class Spool:
     minimum_free: int = 64 << 20
 
     def prepare(self) -> None:
-        """Make the directory, and refuse one that is not in memory.
+        """Make the directory, and refuse one that is not in memory or belongs to somebody else.
 
         Raises:
-            RecordingError: it cannot be made or written, or lies on a persistent disk.
+            RecordingError: it cannot be made or written, lies on a persistent disk, or is not ours.
         """
         try:
-            self.directory.mkdir(mode=0o2770, parents=True, exist_ok=True)
+            if not self.directory.exists():
+                self.directory.mkdir(parents=True, mode=0o700)
+                self.directory.chmod(MODE)
+            owner = self.directory.stat().st_uid
         except OSError as error:
             raise RecordingError(
                 f"{self.directory}: the spool cannot be made ({error.strerror}); create it, owned by "
                 "callguard and writable by Asterisk's group"
             ) from error
+        if owner not in _trusted():
+            # Everybody may make a directory in /dev/shm, also before us.
+            raise RecordingError(
+                f"{self.directory}: belongs to {_account(owner)}, who could read all speech in it; remove it "
+                f"(rm -r {self.directory}), and callguard makes its own"
+            )
         if not os.access(self.directory, os.R_OK | os.W_OK | os.X_OK):
             raise RecordingError(f"{self.directory}: the spool is not writable; change its owner or mode")
         kind = self.file_system()
@@ -53,6 +83,9 @@ class Spool:
                 "choose a directory on tmpfs such as /dev/shm/callguard, or accept the risk with "
                 "spool.allow_persistent_disk: yes"
             )
+        # Where there are no ACLs, or root made the directory, Asterisk's umask decides; doctor tries it out.
+        with contextlib.suppress(OSError):
+            os.setxattr(self.directory, "system.posix_acl_default", _DEFAULT_ACL)
 
     def file_system(self) -> str:
         """The kind of file system that the spool lies on."""
@@ -128,3 +161,19 @@ class Spool:
                 raise RecordingError(
                     f"{path}: what had to be destroyed is still there ({error.strerror}); remove it"
                 ) from error
+
+
+def _trusted() -> set[int]:
+    """Who may own the spool: we, root, and for root (who runs doctor) the account that callguard has."""
+    trusted = {0, os.geteuid()}
+    if os.geteuid() == 0:
+        with contextlib.suppress(KeyError):
+            trusted.add(pwd.getpwnam(ACCOUNT).pw_uid)
+    return trusted
+
+
+def _account(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"account {number}"

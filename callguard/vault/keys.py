@@ -94,10 +94,15 @@ class KeyFile:
         """
         try:
             mode, raw = path.stat().st_mode, path.read_bytes()
+        except FileNotFoundError as error:
+            raise VaultError(
+                f"{path}: there is no site key; `callguard vault new-key` makes one. If recordings were "
+                "sealed before, restore the one they were sealed with: no other opens them"
+            ) from error
         except OSError as error:
             raise VaultError(
-                f"{path}: the site key cannot be read ({error.strerror}); make one with "
-                "`callguard vault new-key`, or restore it: without it no recording can be opened"
+                f"{path}: the site key cannot be read ({error.strerror}); give the file to the account that "
+                "callguard runs as (chown callguard), mode 600"
             ) from error
         if mode & 0o077:
             raise VaultError(f"{path}: the site key can be read by others; run: chmod 600 {path}")
@@ -115,7 +120,7 @@ class KeyFile:
         if path.exists():
             raise VaultError(f"{path}: there is a site key already; recordings may depend on it, so it stays")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             durable.write(path, os.urandom(KEY_BYTES), mode=0o600)
         except OSError as error:
             raise VaultError(f"{path}: the site key cannot be written ({error.strerror})") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from pathlib import Path
@@ -10,18 +11,25 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from callguard.cli import callguard
+from callguard.cli import callguard, places
 from callguard.config import Config, load
 from callguard.config.dialplan import render_dialplan, shipped_dialplan, stamp, stamp_of
 from callguard.config.snippets import render_snippets
+from callguard.controller.keeping import vault_of
 from callguard.errors import ConfigError
 
 ACME = ("--company", "Acme", "--country", "US", "--state", "CA")
 
 
+def data_of(output: Path) -> Path:
+    """Where a site of these tests keeps what it has."""
+    return output.parent / f"{output.name}-data"
+
+
 def init(output: Path, *options: str, answers: str = "", quiet: bool = True) -> Result:
     """Run it; an error of ours comes out as itself."""
-    arguments = ["init", "-o", str(output), *options, *(["--non-interactive"] if quiet else [])]
+    data = ["--data", str(data_of(output))]
+    arguments = ["init", "-o", str(output), *data, *options, *(["--non-interactive"] if quiet else [])]
     return CliRunner().invoke(callguard, arguments, input=answers, standalone_mode=False)
 
 
@@ -139,8 +147,64 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def test_what_holds_passwords_is_not_for_everybody(tmp_path: Path) -> None:
     written(tmp_path, *ACME)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) == 7
+    assert len(files) == 8
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o640}
+
+
+def test_the_vault_is_ready_for_the_first_call(tmp_path: Path) -> None:
+    result = init(tmp_path, *ACME)
+    config, key = load(tmp_path / "config.yaml"), data_of(tmp_path) / "keys/vault.key"
+    assert config.vault.enabled and config.vault.key.file == key
+    assert f"{key} is the new key of this site" in result.output
+    assert "apart from the backups of the vault" in result.output
+    vault_of(config).prepare()
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (key, key.parent, config.vault.keys)}
+    assert modes == {key: 0o600, key.parent: 0o700, config.vault.keys: 0o700}
+    # Asterisk reads announcements, and nobody else what callers said.
+    assert config.prompts.directory.stat().st_mode & stat.S_IROTH
+    for private in (config.vault.directory, data_of(tmp_path)):
+        assert not private.stat().st_mode & stat.S_IRWXO
+
+
+def test_a_key_that_is_there_is_never_replaced(tmp_path: Path) -> None:
+    init(tmp_path, *ACME)
+    key = data_of(tmp_path) / "keys/vault.key"
+    before = key.read_bytes()
+    result = init(tmp_path, *ACME, "--force")
+    assert "was there before, and stays" in result.output
+    assert key.read_bytes() == before
+
+
+def test_for_a_container_only_files_are_written_and_the_key_is_a_step(tmp_path: Path) -> None:
+    told = init(tmp_path, *ACME, "--files-only").output
+    assert not data_of(tmp_path).exists()
+    assert f"callguard vault new-key -c {tmp_path}/config.yaml" in told
+
+
+def test_what_cannot_be_made_is_told_and_the_files_are_written(tmp_path: Path) -> None:
+    data_of(tmp_path).mkdir()
+    (data_of(tmp_path) / "vault").write_text("in the way")
+    told = init(tmp_path, *ACME).output
+    assert f"as root: install -d -o callguard -g callguard {data_of(tmp_path)}/vault\n" in told
+    assert "callguard vault new-key" in told
+    assert load(tmp_path / "config.yaml").vault.enabled
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_root_gives_everything_to_callguards_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places.Owner, "here", lambda: places.Owner(user=4711, group=4712))
+    told = init(tmp_path, *ACME).output
+    made = [data_of(tmp_path), *data_of(tmp_path).rglob("*")]
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(4711, 4712)}
+    assert {path.stat().st_gid for path in tmp_path.rglob("*.*") if path.is_file()} == {4712}
+    assert "useradd" not in told
+
+
+def test_a_place_that_asterisk_cannot_name_is_refused(tmp_path: Path) -> None:
+    arguments = ["init", "-o", str(tmp_path), "--data", "/srv/a,b", *ACME, "--non-interactive"]
+    result = CliRunner().invoke(callguard, arguments, standalone_mode=False)
+    assert isinstance(result.exception, click.UsageError)
+    assert "Asterisk cannot use this path" in result.exception.format_message()
 
 
 def test_each_site_has_passwords_of_its_own(tmp_path: Path) -> None:
