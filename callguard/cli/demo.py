@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import sys
+from dataclasses import asdict, dataclass
 
 import click
 from rich.console import Console
@@ -41,15 +42,17 @@ async def _demo(console: Console, *, as_json: bool, keep: bool) -> int:
                 status.update("Calling: 6 callers at once, then one who finds no controller")
                 reports = await play_all(lab, site, lambda report: _tell(console, report))
                 status.stop()
+                sealed = await in_the_vault(site, reports)
                 if as_json:
-                    click.echo(json.dumps(result(reports)))
+                    click.echo(json.dumps(result(reports, sealed)))
                 else:
                     console.print(table(reports))
+                    _tell_sealed(console, site, sealed)
                 if keep:
                     await _stay(console, lab, site)
             finally:
                 await site.close()
-    return 0 if all(report.ok for report in reports) else 1
+    return 0 if result(reports, sealed)["ok"] else 1
 
 
 def _tell(console: Console, report: Report) -> None:
@@ -59,10 +62,68 @@ def _tell(console: Console, report: Report) -> None:
         console.print(f"    {problem}", style="red", markup=False)
 
 
-def result(reports: list[Report]) -> dict[str, object]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """A recording as it lies in the vault, and what an export of it gave."""
+
+    recording: str
+    seconds: float
+    bytes: int  #: of its blocks
+    verified: bool
+    exported: str  #: SHA-256 of the exported file
+
+
+async def in_the_vault(site: Site, reports: list[Report]) -> list[Sealed]:
+    """Verify every recording, and take it out, by the commands that a site has for it.
+
+    Raises:
+        LabError: a command failed.
+    """
+    found = []
+    for report in reports:
+        if not report.recording:
+            continue
+        _, said = await site.command("vault", "verify", report.recording, "--json", check=False)
+        [verdict] = json.loads(said)["recordings"]
+        out = site.spool / "export.wav"  # in memory, like all speech in the clear
+        words = ("vault", "export", report.recording, "-o", str(out), "--purpose", "demo", "--json")
+        _, said = await site.command(*words)
+        out.unlink()
+        done = json.loads(said)
+        found.append(
+            Sealed(
+                recording=verdict["recording"],
+                seconds=done["seconds"],
+                bytes=sum(path.stat().st_size for path in site.vault.rglob(f"{report.recording}-*/*.block")),
+                verified=verdict["ok"],
+                exported=done["sha256"],
+            )
+        )
+    return found
+
+
+def _tell_sealed(console: Console, site: Site, sealed: list[Sealed]) -> None:
+    left = len(list(site.spool.glob("*.sln")))
+    lines = [f"\nIn the vault, sealed; {left} files of them are left in the spool:"]
+    for one in sealed:
+        verdict = "verified" if one.verified else "NOT AS IT WAS SEALED"
+        lines.append(f"  {one.recording}  {one.seconds:.1f} s, {one.bytes >> 10} KiB, {verdict}")
+    for one in sealed[:1]:
+        call = one.recording.rpartition("-")[0]
+        lines += [
+            "Only the key of the site opens them. To take one out, with a reason for the ledger:",
+            f"  callguard vault export {call} --purpose 'complaint 12'",
+            f"  (tried here: {one.seconds:.1f} s; SHA-256 {one.exported[:16]}... stands in the ledger)",
+        ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
+
+
+def result(reports: list[Report], sealed: list[Sealed]) -> dict[str, object]:
     """The reports as JSON for scripts."""
     return {
-        "ok": all(report.ok for report in reports),
+        "ok": all(report.ok for report in reports) and all(one.verified for one in sealed),
+        "vault": [asdict(one) for one in sealed],
         "scenarios": [
             {
                 "name": report.name,
@@ -98,7 +159,8 @@ async def _stay(console: Console, lab: Lab, site: Site) -> None:
     console.print(
         f"\nThe laboratory stays up. Register a softphone as [b]softphone[/b], password "
         f"[b]{pbx.softphone_password}[/b], at this machine's address, port [b]{pbx.ports.sip}[/b] (UDP), and "
-        f"call [b]100[/b].\nLive calls: callguard calls -c {site.config}\nRecordings: {site.spool}\n"
+        f"call [b]100[/b].\nLive calls: callguard calls -c {site.config}\n"
+        f"Recordings: callguard vault list -c {site.config}\n"
         "Ctrl-C ends it."
     )
     asked = asyncio.Event()
