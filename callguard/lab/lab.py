@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from callguard.lab.instance import AmiSettings, AriSettings
 from callguard.lab.pbx import NUMBERS, QUEUES, Pbx
+from callguard.lab.phone import Keys
 from callguard.lab.ports import PortLease
 from callguard.lab.rootfs import ensure_asterisk, wanted_branch
 from callguard.lab.world import World
@@ -28,7 +29,8 @@ class Lab:
     Args:
         dialplan: the product's dialplan (context ``callguard``).
         numbers: context ``lab-numbers``: what can be dialled from the trunk.
-        queues: each queue's one member.
+        queues: each queue's members; all of them ring.
+        presses: how keys of agents travel, for those who do not send them as events (RFC 4733).
         conf: more text for the PBX's configuration files, by file name.
         directory: where both live; a temporary one, removed afterwards, when not given.
         bind: where the PBX's SIP listens.
@@ -45,7 +47,8 @@ class Lab:
         dialplan: str,
         *,
         numbers: str = NUMBERS,
-        queues: Mapping[str, str] = QUEUES,
+        queues: Mapping[str, str | Sequence[str]] = QUEUES,
+        presses: Mapping[str, Keys] | None = None,
         conf: Mapping[str, str] | None = None,
         directory: Path | None = None,
         bind: str = "127.0.0.1",
@@ -55,6 +58,7 @@ class Lab:
         self._dialplan = dialplan
         self._numbers = numbers
         self._queues = queues
+        self._presses = presses
         self._conf = conf
         self._directory = directory
         self._bind = bind
@@ -94,10 +98,17 @@ class Lab:
                 dialplan=self._dialplan,
                 numbers=self._numbers,
                 queues=self._queues,
+                presses=self._presses,
                 bind=self._bind,
                 conf=self._conf,
             )
-            self.world = World(newest, directory / "world", leases[1], pbx_sip=leases[0].ports.sip)
+            self.world = World(
+                newest,
+                directory / "world",
+                leases[1],
+                pbx_sip=leases[0].ports.sip,
+                presses=self._presses,
+            )
             self._progress(f"Starting a PBX and the world around it (Asterisk {build.version})")
             stack.push_async_callback(self.pbx.stop)
             stack.push_async_callback(self.world.stop)

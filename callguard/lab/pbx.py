@@ -10,9 +10,11 @@ from typing import Any
 
 import soundfile
 
+from callguard.config.dialplan import shipped_features
 from callguard.errors import LabError
 from callguard.lab import audio
 from callguard.lab.instance import Instance
+from callguard.lab.phone import Keys
 from callguard.lab.ports import PortLease
 from callguard.lab.rootfs import AsteriskBuild
 
@@ -25,8 +27,8 @@ exten => 100,1,Answer()
  same => n,Hangup()
 """
 
-#: Each queue's one member.
-QUEUES: Mapping[str, str] = {"sales": "sales-agent", "sales-unrecorded": "open-agent"}
+#: Each queue's members.
+QUEUES: Mapping[str, str | Sequence[str]] = {"sales": "sales-agent", "sales-unrecorded": "open-agent"}
 
 #: What waiting callers hear: a tone of its own, softer than any phone's.
 HOLD_HZ = 300.0
@@ -39,14 +41,24 @@ class Trunk:
 
     name: str
     address: str  #: the loopback address the world calls from: how the PBX tells trunks apart
-    dtmf_mode: str  #: as pjsip.conf names it
+    dtmf_mode: str  #: what the PBX listens for, as pjsip.conf names it
+    phone_dtmf_mode: str = ""  #: what the world's phones send, where that is something else
 
 
 TRUNKS: Sequence[Trunk] = (
     Trunk(name="trunk", address="127.0.0.2", dtmf_mode="rfc4733"),
     Trunk(name="trunk-inband", address="127.0.0.3", dtmf_mode="inband"),
     Trunk(name="trunk-info", address="127.0.0.4", dtmf_mode="info"),
+    Trunk(name="trunk-unheard", address="127.0.0.5", dtmf_mode="rfc4733", phone_dtmf_mode="inband"),
 )
+
+#: What the PBX listens for on the line of an agent whose keys travel so, as pjsip.conf names it.
+_HEARD: Mapping[Keys, str] = {
+    "rfc4733": "rfc4733",
+    "inband": "inband",
+    "info": "info",
+    "unheard": "rfc4733",
+}
 
 
 class Pbx(Instance):
@@ -59,7 +71,8 @@ class Pbx(Instance):
         world_sip: the world's SIP port.
         dialplan: the product's dialplan, included as ``callguard.conf``.
         numbers: context ``lab-numbers``: what the trunk and the agents can dial.
-        queues: each queue's one member.
+        queues: each queue's members; all of them ring.
+        presses: how keys of agents travel, for those who do not send them as events (RFC 4733).
         bind: where SIP listens; ``0.0.0.0`` lets a softphone on another machine in.
         conf: more text for configuration files, by file name.
     """
@@ -75,15 +88,20 @@ class Pbx(Instance):
         world_sip: int,
         dialplan: str,
         numbers: str = NUMBERS,
-        queues: Mapping[str, str] = QUEUES,
+        queues: Mapping[str, str | Sequence[str]] = QUEUES,
+        presses: Mapping[str, Keys] | None = None,
         bind: str = "127.0.0.1",
         conf: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(build, directory, lease, conf=conf)
         self.softphone_password = secrets.token_hex(6)
-        self.agents = tuple(dict.fromkeys(queues.values()))
+        self._queues = {
+            name: (members,) if isinstance(members, str) else tuple(members)
+            for name, members in queues.items()
+        }
+        self.agents = tuple(dict.fromkeys(agent for members in self._queues.values() for agent in members))
+        self._presses = dict(presses or {})
         self._world_sip = world_sip
-        self._queues = dict(queues)
         self._bind = bind
         self._dialplan = dialplan
         self._numbers = numbers
@@ -91,7 +109,7 @@ class Pbx(Instance):
     def values(self) -> dict[str, Any]:
         """What the templates may name."""
         return super().values() | {
-            "agents": self.agents,
+            "agents": {agent: _HEARD[self._presses.get(agent, "rfc4733")] for agent in self.agents},
             "bind": self._bind,
             "queues": self._queues,
             "softphone_password": self.softphone_password,
@@ -103,6 +121,7 @@ class Pbx(Instance):
         """Render the configuration, the dialplan and the hold music."""
         super().write_conf()
         self.write_file("callguard.conf", self._dialplan)
+        self.write_file("callguard-features.conf", shipped_features())
         self.write_file("numbers.conf", self._numbers)
         music = self.directory / "moh"
         music.mkdir(exist_ok=True)

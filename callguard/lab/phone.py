@@ -6,13 +6,20 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeAlias
 
 from callguard.errors import LabError
 from callguard.lab import audio
 from callguard.lab.ari import Line
+from callguard.lab.counting import Family
 
-T = TypeVar("T")
+#: What a phone can say: a tone of so many Hz, or speech that counts.
+Voice: TypeAlias = float | Family
+
+#: How pressed keys travel; ``unheard``: as sound, to a PBX that waits for key events only.
+Keys = Literal["rfc4733", "inband", "info", "unheard"]
+#: Those that are sounds, and take the place of the voice.
+SOUNDING: frozenset[Keys] = frozenset({"inband", "unheard"})
 
 #: Seconds to wait for something that takes milliseconds when all is well.
 PATIENCE = 10.0
@@ -41,8 +48,8 @@ class Phone:
         *,
         name: str,
         pid: Callable[[], int],
-        speaks: Callable[[float], Awaitable[str]],
-        inband: bool = False,
+        speaks: Callable[[Voice], Awaitable[str]],
+        presses: Keys = "rfc4733",
     ) -> None:
         self.channel = channel
         self.name = name
@@ -55,8 +62,8 @@ class Phone:
         self._said = directory / "said" / f"{channel}.sln"
         self._pid = pid
         self._speaks = speaks
-        self._inband = inband
-        self._hz: float | None = None
+        self._presses: Keys = presses
+        self._says: Voice | None = None
         self._key = asyncio.Event()
         self._created = asyncio.Event()
         self._ringing = asyncio.Event()
@@ -101,29 +108,47 @@ class Phone:
         """Pick up."""
         await self._line.ask("POST", f"/channels/{self.channel}/answer")
 
+    async def press_differently(self) -> None:
+        """Have the keys of a phone that is being called travel as they should; before it answers."""
+        mode = "inband" if self._presses in SOUNDING else self._presses
+        await self._line.ask(
+            "POST",
+            f"/channels/{self.channel}/variable",
+            query={"variable": "PJSIP_DTMF_MODE()", "value": mode},
+        )
+
     async def press(self, keys: str, *, length_ms: int = KEY_MS, pause_ms: int = KEY_MS) -> None:
         """Press keys in the way of the phone's line (RFC 4733 unless called otherwise).
 
-        Returns when Asterisk has taken the order; the keys then follow at their own pace. Let no two
-        phones of one call press at the same instant: Asterisk 22 then takes a key to last for seconds.
+        Returns when Asterisk has taken the order; the keys then follow at their own pace. Keys that sound
+        are awaited. Let no two phones of one call press at the same instant: Asterisk 22 then takes a key to
+        last for seconds.
         """
+        if self._presses not in SOUNDING:
+            await self._order_keys(keys, length_ms, pause_ms)
+            return
+        # One by one, with the voice in between: Asterisk sends nothing at all between tones of one order,
+        # and whoever listens for them then hears a single long one.
+        for key in keys:
+            await self._order_keys(key, length_ms, pause_ms)
+            await self._voice()  # waits behind the key that took its place
+            await asyncio.sleep((length_ms + pause_ms) / 1000)
+
+    async def _order_keys(self, keys: str, length_ms: int, pause_ms: int) -> None:
         await self._line.ask(
             "POST",
             f"/channels/{self.channel}/dtmf",
             query={"dtmf": keys, "duration": str(length_ms), "between": str(pause_ms)},
         )
-        if self._inband:
-            # Sounding keys took the place of the voice; this order waits behind them.
-            await self._voice()
 
-    async def speak(self, hz: float) -> None:
-        """Say a tone until `hush` or the end of the call; keys can be pressed meanwhile."""
-        self._hz = hz
+    async def speak(self, voice: Voice) -> None:
+        """Say that until `hush` or the end of the call; keys can be pressed meanwhile."""
+        self._says = voice
         await self._voice()
 
     async def hush(self) -> None:
         """Fall silent."""
-        self._hz = None
+        self._says = None
         await self._line.ask("DELETE", f"/channels/{self.channel}/moh")
         await self._voice()
 
@@ -163,6 +188,17 @@ class Phone:
         """What this phone sent, in the same time as `heard`."""
         return await self._listen(self._said)
 
+    async def media_port(self) -> int:
+        """The PBX's port that this phone sends its sound to.
+
+        Raises:
+            LabError: the call is over, or no sound was agreed on yet.
+        """
+        where = await self._line.ask(
+            "GET", f"/channels/{self.channel}/variable", query={"variable": "CHANNEL(rtp,dest)"}
+        )
+        return int(where["value"].rpartition(":")[2])
+
     def heard_so_far(self) -> tuple[audio.Samples, int]:
         """What is on file while the call goes on: up to two seconds behind, nothing before that."""
         if not self._heard.exists():
@@ -191,12 +227,12 @@ class Phone:
         self._ended.set()
 
     async def _voice(self) -> None:
-        if self._hz is None:
+        if self._says is None:
             await self._line.ask("POST", f"/channels/{self.channel}/silence")
         else:
             # Hold music rather than a playback: a playback would hold up every other order.
-            tone = await self._speaks(self._hz)
-            await self._line.ask("POST", f"/channels/{self.channel}/moh", query={"mohClass": tone})
+            music = await self._speaks(self._says)
+            await self._line.ask("POST", f"/channels/{self.channel}/moh", query={"mohClass": music})
 
     async def _reach(self, moment: asyncio.Event, word: str, timeout: float) -> None:
         waits = [asyncio.create_task(event.wait()) for event in (moment, self._ended)]

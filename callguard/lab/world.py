@@ -11,9 +11,10 @@ from typing import Any, Literal
 from callguard.errors import LabError
 from callguard.lab import audio
 from callguard.lab.ari import Line
+from callguard.lab.counting import NUMBERS, Family
 from callguard.lab.instance import Instance
 from callguard.lab.pbx import TRUNKS
-from callguard.lab.phone import PATIENCE, Phone
+from callguard.lab.phone import PATIENCE, Keys, Phone, Voice
 from callguard.lab.ports import PortLease
 from callguard.lab.rootfs import AsteriskBuild
 
@@ -26,28 +27,29 @@ AGENT_HZ: Mapping[str, float] = {"sales-agent": 1100.0, "open-agent": 1500.0}
 TONE_SECONDS = 20
 
 Transport = Literal["udp", "tcp"]
-Keys = Literal["rfc4733", "inband", "info"]
 
 
 class Agent:
-    """Somebody the PBX rings: answers after a while and says a tone.
+    """Somebody the PBX rings: answers after a while and says something.
 
     Attributes:
         answers_after: seconds of ringing before picking up; ``None`` lets it ring.
-        hz: what to say after picking up; ``None`` for nothing.
+        says: what to say after picking up; ``None`` for nothing.
+        presses: how its pressed keys travel; the PBX's end of the line has to agree (`Pbx`).
         calls: every call that rang here, oldest first.
         answered_calls: those that were picked up.
     """
 
-    def __init__(self, name: str, *, hz: float | None) -> None:
+    def __init__(self, name: str, *, says: Voice | None, presses: Keys = "rfc4733") -> None:
         self.name = name
-        self._usual_hz = hz
+        self.presses: Keys = presses
+        self._usual = says
         self._changed = asyncio.Condition()
         self.reset()
 
     def reset(self) -> None:
         """Be as at the start: pick up at once, say the usual, remember no call."""
-        self.hz = self._usual_hz
+        self.says = self._usual
         self.answers_after: float | None = 0.0
         self.calls: list[Phone] = []
         self.answered_calls: list[Phone] = []
@@ -84,10 +86,12 @@ class Agent:
         if self.answers_after is None:
             return
         await asyncio.sleep(self.answers_after)
+        if self.presses != "rfc4733":
+            await phone.press_differently()
         await phone.answer()
         await phone.answered()
-        if self.hz is not None:
-            await phone.speak(self.hz)
+        if self.says is not None:
+            await phone.speak(self.says)
         self.answered_calls.append(phone)
         async with self._changed:
             self._changed.notify_all()
@@ -101,6 +105,7 @@ class World(Instance):
         directory: is made, and belongs to this instance alone.
         lease: its ports.
         pbx_sip: the PBX's SIP port.
+        presses: how keys of agents travel, as the PBX was told.
         conf: more text for configuration files, by file name.
     """
 
@@ -113,16 +118,18 @@ class World(Instance):
         lease: PortLease,
         *,
         pbx_sip: int,
+        presses: Mapping[str, Keys] | None = None,
         conf: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(build, directory, lease, conf=conf)
-        self.agents: dict[str, Agent] = {name: Agent(name, hz=hz) for name, hz in AGENT_HZ.items()}
+        self.agents: dict[str, Agent] = {}
+        self._presses = dict(presses or {})
         self._pbx_sip = pbx_sip
         self._line = Line(self, APP, self._hear)
         self._phones: dict[str, Phone] = {}
         self._numbers = itertools.count(1)
-        self._tones: set[float] = set()
-        self._tone_lock = asyncio.Lock()
+        self._voices: set[Voice] = set()
+        self._voice_lock = asyncio.Lock()
         self._deeds: set[asyncio.Task[None]] = set()
 
     def values(self) -> dict[str, Any]:
@@ -130,12 +137,12 @@ class World(Instance):
         return super().values() | {"app": APP, "pbx_sip": self._pbx_sip, "trunks": TRUNKS}
 
     def write_conf(self) -> None:
-        """Render the configuration and the tones that are always needed."""
+        """Render the configuration and the voices that are always needed."""
         super().write_conf()
-        for name in ("heard", "said", "tones"):
+        for name in ("heard", "said", "voices"):
             (self.directory / name).mkdir(exist_ok=True)
-        for hz in {CALLER_HZ, *AGENT_HZ.values(), *self._tones}:
-            self._write_tone(hz)
+        for voice in {CALLER_HZ, *AGENT_HZ.values(), *self._voices}:
+            self._write_voice(voice)
 
     async def start(self) -> None:
         """Start, and listen for what happens on its phones."""
@@ -157,7 +164,9 @@ class World(Instance):
     def agent(self, name: str) -> Agent:
         """Whoever answers at that name or number; made when first asked for."""
         if name not in self.agents:
-            self.agents[name] = Agent(name, hz=None)
+            self.agents[name] = Agent(
+                name, says=AGENT_HZ.get(name), presses=self._presses.get(name, "rfc4733")
+            )
         return self.agents[name]
 
     async def call(
@@ -166,6 +175,7 @@ class World(Instance):
         *,
         caller_id: str = "+14155550123",
         caller_name: str = "",
+        line: str = "",
         transport: Transport = "udp",
         keys: Keys = "rfc4733",
         headers: Mapping[str, str] | None = None,
@@ -179,6 +189,7 @@ class World(Instance):
             number: what is dialled.
             caller_id: the number in From:, sent as it is.
             caller_name: the name in From:, sent as it is.
+            line: ``agents`` for a call by an agent (``caller_id`` is then its name); a trunk when not given.
             transport: ``tcp`` carries what is too long for a datagram.
             keys: how pressed keys travel.
             headers: more SIP headers for the INVITE.
@@ -189,10 +200,10 @@ class World(Instance):
         Raises:
             LabError: the call could not be placed.
         """
-        line = "trunk" if keys == "rfc4733" else f"trunk-{keys}"
+        line = line or ("trunk" if keys == "rfc4733" else f"trunk-{keys}")
         endpoint = line if transport == "udp" else f"{line}-over-tcp"
         channel = f"call-{next(self._numbers)}"
-        phone = self._phone(channel, number, inband=keys == "inband")
+        phone = self._phone(channel, number, presses=keys)
         phone.caller_number, phone.caller_name = caller_id, caller_name
         settings = {
             "CONNECTEDLINE(name-charset,i)": "utf8",
@@ -224,15 +235,15 @@ class World(Instance):
         for agent in self.agents.values():
             agent.reset()
 
-    def _phone(self, channel: str, name: str, *, inband: bool = False) -> Phone:
+    def _phone(self, channel: str, name: str, *, presses: Keys = "rfc4733") -> Phone:
         phone = Phone(
             self._line,
             channel,
             self.directory,
             name=name,
             pid=lambda: self.pid,
-            speaks=self._tone_class,
-            inband=inband,
+            speaks=self._music_class,
+            presses=presses,
         )
         self._phones[channel] = phone
         return phone
@@ -242,7 +253,8 @@ class World(Instance):
         channel = event.get("channel", {})
         kind = event["type"]
         if kind == "StasisStart" and event["args"][:1] == ["incoming"]:
-            phone = self._phone(channel["id"], event["args"][1])
+            name = event["args"][1]
+            phone = self._phone(channel["id"], name, presses=self.agent(name).presses)
             phone.caller_number = channel["caller"]["number"]
             phone.caller_name = channel["caller"]["name"]
             self._do(phone, self.agent(phone.name).serve(phone))
@@ -263,21 +275,23 @@ class World(Instance):
         self._deeds.add(task)
         task.add_done_callback(self._deeds.discard)
 
-    async def _tone_class(self, hz: float) -> str:
-        """The hold-music class that plays this tone."""
-        async with self._tone_lock:
-            if hz not in self._tones:
-                self._write_tone(hz)
+    async def _music_class(self, voice: Voice) -> str:
+        """The hold-music class that says this."""
+        async with self._voice_lock:
+            if voice not in self._voices:
+                await asyncio.to_thread(self._write_voice, voice)
                 await self.cli("moh reload")
-        return _tone_name(hz)
+        return _music_name(voice)
 
-    def _write_tone(self, hz: float) -> None:
-        name = _tone_name(hz)
-        folder = self.directory / "tones" / name
+    def _write_voice(self, voice: Voice) -> None:
+        name = _music_name(voice)
+        folder = self.directory / "voices" / name
         folder.mkdir(parents=True, exist_ok=True)
-        audio.write_sln(folder / "tone.sln", audio.tone(hz, TONE_SECONDS))
-        self.write_file(f"tones/{name}.conf", f"[{name}]\nmode = files\ndirectory = {folder}\n")
-        self._tones.add(hz)
+        # Both come round to where they began without a click.
+        samples = voice.speech(0, NUMBERS) if isinstance(voice, Family) else audio.tone(voice, TONE_SECONDS)
+        audio.write_sln(folder / "voice.sln", samples)
+        self.write_file(f"voices/{name}.conf", f"[{name}]\nmode = files\ndirectory = {folder}\n")
+        self._voices.add(voice)
 
 
 async def _unless_ended(phone: Phone, deed: Coroutine[Any, Any, None]) -> None:
@@ -288,5 +302,5 @@ async def _unless_ended(phone: Phone, deed: Coroutine[Any, Any, None]) -> None:
         await phone.ended()
 
 
-def _tone_name(hz: float) -> str:
-    return f"tone-{hz:g}"
+def _music_name(voice: Voice) -> str:
+    return f"counting-{voice.name}" if isinstance(voice, Family) else f"tone-{voice:g}"
