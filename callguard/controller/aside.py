@@ -87,6 +87,11 @@ class Asides:
         """Whether this channel (its id, AMI's Uniqueid) is a whisper that we made and not yet removed."""
         return channel in self._ears
 
+    def lost(self) -> None:
+        """The connection is gone, and with it word of how whispers end: none under way counts as heard."""
+        for ear in self._ears.values():
+            ear.cut()
+
     async def sweep(self, channels: Iterable[Channel]) -> int:
         """Remove what a controller that died left behind; returns how many. To be called after each connect.
 

@@ -195,6 +195,14 @@ async def test_trouble_is_told_not_raised_and_nothing_stays(
     house.ari = line
 
 
+async def test_what_ends_unseen_was_not_heard(house: House) -> None:
+    task = house.start()
+    playback = await house.playing()
+    house.asides.lost()
+    assert (await task).ended == "cut"
+    assert playback not in house.asterisk.playbacks
+
+
 async def test_a_playback_that_never_ends_is_given_up(house: House) -> None:
     told = await house.start()
     assert told.ended == "failed"
