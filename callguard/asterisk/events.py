@@ -125,6 +125,22 @@ class Userevent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStarted:
+    """Somebody records over ARI, on a channel or a bridge we hear of."""
+
+    name: str
+    target: str  #: ``channel:<id>`` or ``bridge:<id>``
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingFinished:
+    """A recording over ARI is over, well or not."""
+
+    name: str
+    target: str  #: ``channel:<id>`` or ``bridge:<id>``
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
     """An event of a type that nobody here waits for."""
 
@@ -142,6 +158,8 @@ Event = (
     | CallBroadcast
     | ApplicationReplaced
     | Userevent
+    | RecordingStarted
+    | RecordingFinished
     | Unknown
 )
 
@@ -302,6 +320,22 @@ def _userevent(message: Mapping[str, Any]) -> Event:
     )
 
 
+def _recording(message: Mapping[str, Any]) -> dict[str, str]:
+    raw = _object(message.get("recording"))
+    name = _text(raw.get("name"))
+    if not name:
+        raise AriUnreadable("Asterisk spoke of a recording over ARI without saying which (no name)")
+    return {"name": name, "target": _text(raw.get("target_uri"))}
+
+
+def _recording_started(message: Mapping[str, Any]) -> Event:
+    return RecordingStarted(**_recording(message))
+
+
+def _recording_finished(message: Mapping[str, Any]) -> Event:
+    return RecordingFinished(**_recording(message))
+
+
 _BUILDERS: Mapping[str, Callable[[Mapping[str, Any]], Event]] = {
     "ApplicationReplaced": _replaced,
     "CallBroadcast": _broadcast,
@@ -311,6 +345,9 @@ _BUILDERS: Mapping[str, Callable[[Mapping[str, Any]], Event]] = {
     "ChannelUserevent": _userevent,
     "PlaybackFinished": _playback_finished,
     "PlaybackStarted": _playback_started,
+    "RecordingFailed": _recording_finished,
+    "RecordingFinished": _recording_finished,
+    "RecordingStarted": _recording_started,
     "StasisEnd": _stasis_end,
     "StasisStart": _stasis_start,
 }

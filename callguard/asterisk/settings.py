@@ -15,6 +15,9 @@ CALL_EVENTS = (
     "ChannelUserevent",
     "PlaybackFinished",
     "PlaybackStarted",
+    "RecordingFailed",
+    "RecordingFinished",
+    "RecordingStarted",
     "StasisEnd",
     "StasisStart",
 )
@@ -27,10 +30,14 @@ RECORDING_EVENTS = (
     "BridgeLeave",
     "ChanSpyStart",
     "ChanSpyStop",
+    "ConfbridgeRecord",
+    "ConfbridgeStopRecord",
     "Hangup",
     "MixMonitorMute",
     "MixMonitorStart",
     "MixMonitorStop",
+    "MonitorStart",
+    "MonitorStop",
     "UserEvent",
 )
 

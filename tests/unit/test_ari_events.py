@@ -20,6 +20,8 @@ from callguard.asterisk.events import (
     ChannelHangupRequest,
     PlaybackFinished,
     PlaybackStarted,
+    RecordingFinished,
+    RecordingStarted,
     StasisEnd,
     StasisStart,
     Unknown,
@@ -130,6 +132,14 @@ def test_a_broadcast_of_a_real_asterisk_is_read_in_full() -> None:
             {"type": "ChannelUserevent", "eventname": "cgRec", "userevent": {"UUID": "7", "odd": [1]}},
             Userevent(name="cgRec", fields={"UUID": "7", "odd": ""}, channel=Channel(id="c")),
         ),
+        (
+            {"type": "RecordingStarted", "recording": {"name": "a/b c", "target_uri": "bridge:b"}},
+            RecordingStarted(name="a/b c", target="bridge:b"),
+        ),
+        (
+            {"type": "RecordingFailed", "recording": {"name": "r", "target_uri": "channel:c"}},
+            RecordingFinished(name="r", target="channel:c"),
+        ),
         ({"type": "PeerStatusChange"}, Unknown(type="PeerStatusChange")),
     ],
 )
@@ -170,6 +180,7 @@ def test_what_a_caller_can_choose_stays_as_it_came(text: str) -> None:
         b'{"type":"StasisEnd","channel":"c"}',
         b'{"type":"StasisEnd","channel":{"id":7}}',
         b'{"type":"PlaybackFinished","playback":{}}',
+        b'{"type":"RecordingStarted","recording":{}}',
         b"[" * 200_000,
         b"9" * 5000,
     ],
