@@ -44,10 +44,16 @@ class Site:
         lab: the running laboratory.
         settings: more configuration, merged over that of the laboratory section by section.
         ari_url: where callguard finds ARI, when not at the PBX itself.
+        ami_port: where it finds the manager interface, when not at the PBX itself.
     """
 
     def __init__(
-        self, lab: Lab, *, settings: Mapping[str, Any] | None = None, ari_url: str | None = None
+        self,
+        lab: Lab,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        ari_url: str | None = None,
+        ami_port: int | None = None,
     ) -> None:
         self.lab = lab
         self.directory = Path(tempfile.mkdtemp(prefix="callguard-site-"))
@@ -57,6 +63,7 @@ class Site:
         self.log = self.directory / "callguard.log"
         self.prompts = self.directory / "prompts"
         self._ari_url = ari_url or lab.ari_settings.url
+        self._ami_port = ami_port or lab.ami_settings.port
         self._settings = settings or {}
         self._process: asyncio.subprocess.Process | None = None
         self._write(self._settings)
@@ -119,7 +126,7 @@ class Site:
                 "ari": {"url": self._ari_url, "username": ari.username, "password": ari.password},
                 "ami": {
                     "host": ami.host,
-                    "port": str(ami.port),
+                    "port": str(self._ami_port),
                     "username": ami.username,
                     "password": ami.password,
                 },
@@ -127,7 +134,7 @@ class Site:
             "queues": {"sales": {"purposes": ["quality"], "minimum_form": "explicit"}},
             "dialogue": {"answer_seconds": str(ANSWER_SECONDS)},
             "prompts": {"directory": str(self.prompts)},
-            "spool": {"directory": str(self.spool), "minimum_free_mb": "1"},
+            "spool": {"directory": str(self.spool), "minimum_free_mb": "1", "expected_calls": "2"},
             "vault": self.vault_settings(),
             "ledger": {"url": f"sqlite:///{self.directory}/ledger.db"},
             "law": {"register_url": f"sqlite:///{self.directory}/register.db"},
