@@ -29,13 +29,15 @@ def shipped_dialplan() -> str:
     Raises:
         ConfigError: the installation lacks it.
     """
-    path = shipped("dialplan") / "callguard.conf"
+    return _shipped("callguard.conf")
+
+
+def _shipped(name: str) -> str:
+    path = shipped("dialplan") / name
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(
-            f"{path}: the dialplan cannot be read ({error.strerror}); install callguard again"
-        ) from error
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); install callguard again") from error
 
 
 def settings(config: Config) -> dict[str, str]:
@@ -62,6 +64,32 @@ def render_dialplan(config: Config, text: str | None = None) -> str:
     if count != 1:
         raise ConfigError("callguard.conf: [callguard-bypass] is not as shipped; install callguard again")
     return _set(rendered, "CALLGUARD_DIALPLAN", stamp(rendered))
+
+
+def shipped_features() -> str:
+    """The hot keys of features.conf, with the codes of every site that does not choose its own.
+
+    Raises:
+        ConfigError: the installation lacks it.
+    """
+    return _shipped("callguard-features.conf")
+
+
+def render_features(config: Config) -> str:
+    """The hot keys of features.conf, with a site's codes.
+
+    Raises:
+        ConfigError: the shipped file cannot be read, or lacks the lines to write to.
+    """
+    text = shipped_features()
+    for name, code in config.pause.hotkeys:
+        # A code holds nothing that a pattern would read: stars, hashes and digits.
+        text, count = re.subn(rf"(?m)(?<=^callguard-{name} => )[^,]+", code, text)
+        if count != 1:
+            raise ConfigError(
+                f"callguard-features.conf: callguard-{name} is not there once; install callguard again"
+            )
+    return text
 
 
 def stamp(rendered: str) -> str:

@@ -28,8 +28,12 @@ from callguard.config import Config
 from callguard.consent import Call, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
+from callguard.consent.capturing import PAYMENT
 from callguard.consent.words import Outcome, Plan
 from callguard.controller.conversation import Conversation, playback_id
+from callguard.controller.figures import Figures
+from callguard.controller.membership import Bridges
+from callguard.controller.operator import Operator
 from callguard.controller.planning import Planner, Request
 from callguard.controller.recovery import Left, left_behind, recorder_of, still_matters
 from callguard.controller.register import Register
@@ -85,6 +89,10 @@ class Conductor:
         #: Seconds from when a caller was handed to us to the start of the first prompt, newest last.
         self.first_prompts: deque[float] = deque(maxlen=FIRST_PROMPTS)
         self.keeper: Keeper | None = None
+        self.bridges = Bridges()
+        self.desk = Operator(self)
+        self.alerts = 0  #: how often somebody had to look at something
+        self.unresumed = 0  #: pauses that nobody ended
         self._left: list[Left] | None = None  #: calls of the run before, until Asterisk was first reached
         self._tasks: set[asyncio.Task[None]] = set()
         self._off = switch.off
@@ -125,6 +133,8 @@ class Conductor:
     async def _take_up(self, ari: Ari, left: list[Left]) -> None:
         """Go on with the calls and the recordings that a controller before this one left."""
         channels = {channel.id: channel for channel in await ari.channels()}
+        if self.keeper is not None:
+            await self.keeper.recover()
         for each in left:
             channel = still_matters(each, channels)
             if channel is None:
@@ -135,7 +145,8 @@ class Conductor:
                 house=self, channel=channel, queue=each.queue, call=each.call, arrived=time.monotonic()
             )
             self.conversations[channel.id] = conversation
-            await conversation.taken_up(await recorder_of(ari, each), each.consent)
+            conversation.case = each.case
+            await conversation.taken_up(await recorder_of(ari, each), each.consent, each.pause_left)
             self.own(conversation.go_on(), f"call {each.call.id}")
             log.info("call taken up", call=each.call.id, capture=each.call.capture.value)
         if self.keeper is not None:
@@ -220,11 +231,37 @@ class Conductor:
 
     def alert(self, what: str, detail: str, call: str) -> None:
         """Somebody has to look at this: it stands in the log and in the ledger."""
+        self.alerts += 1
         log.warning("alert", what=what, detail=detail, call=call)
         self.note(Fault(where=what, detail=detail[:500]), call)
 
+    def shows(self, conversation: Conversation) -> None:
+        """The lamp of this call changed."""
+        conversation.log.debug("lamp", lamp=conversation.lamp.value)
+
+    def whisper(self, conversation: Conversation, who: str, what: str) -> None:
+        """Tell one party something that nobody else hears."""
+        conversation.log.debug("whisper", who=who, what=what)
+
+    async def silence(self, conversation: Conversation) -> None:
+        """Whatever else records or listens on this call, silence it."""
+
+    def figures(self) -> Figures:
+        """See `Watched`."""
+        return Figures(
+            ari=self.ari is not None,
+            ami=self.ami.connected,
+            ledger=self.ledger.healthy,
+            recording_off=self._off,
+            alerts=self.alerts,
+            unresumed=self.unresumed,
+            sealing=self.keeper.sealing() if self.keeper is not None else None,
+        )
+
     def ended(self, conversation: Conversation) -> None:
         """The call is over."""
+        if PAYMENT in conversation.call.holds:
+            self.unresumed += 1
         self.conversations.pop(conversation.channel.id, None)
         days, outcome = self.config.law.remember_answers_days, conversation.call.outcome
         if days is not None and outcome in REMEMBERED and conversation.call.plan is not None:
@@ -337,8 +374,13 @@ class Conductor:
 
     def _ami_event(self, event: Mapping[str, str]) -> None:
         match event.get("Event"):
+            case "BridgeEnter":
+                self._entered(event)
+            case "BridgeLeave":
+                self._left_bridge(event)
             case "Hangup":
                 channel = event.get("Uniqueid", "")
+                self.bridges.gone(channel)
                 if conversation := self.conversations.get(channel):
                     conversation.hung_up()
                 elif self.keeper is not None:
@@ -355,6 +397,21 @@ class Conductor:
         elif conversation := self.conversations.get(channel):
             conversation.recorder_started()
 
+    def _entered(self, event: Mapping[str, str]) -> None:
+        member = self.bridges.entered(event)
+        if member is not None:
+            self._members_changed(self.bridges.bridge_of(member.channel))
+
+    def _left_bridge(self, event: Mapping[str, str]) -> None:
+        bridge, member = self.bridges.left(event)
+        if member is not None:
+            self._members_changed(bridge)
+
+    def _members_changed(self, bridge: str) -> None:
+        for channel in self.bridges.in_bridge(bridge):
+            if conversation := self.conversations.get(channel):
+                self.shows(conversation)
+
     def _user_event(self, event: Mapping[str, str]) -> None:
         channel = event.get("Uniqueid", "")
         conversation = self.conversations.get(channel)
@@ -370,6 +427,12 @@ class Conductor:
                 if conversation is not None:
                     conversation.routed = True
                     conversation.failed(ev.Fault.CAPTURE, detail)
+            case "CallguardKey":
+                if conversation is not None:
+                    self.own(self.desk.key(conversation, event.get("Key", "")), f"hot key on {channel}")
+            case "CallguardKeyUnheard":
+                if conversation is not None:
+                    conversation.failed(ev.Fault.CAPTURE, "a hot key was not answered in time")
             case "CallguardBypass":
                 self._bypassed(event)
 
@@ -432,9 +495,15 @@ class Conductor:
         """What ended while nobody told us, and what records although recording is switched off."""
         channels = await ami.status()
         alive = {channel.get("Uniqueid", "") for channel in channels}
+        self.bridges.clear()
+        for channel in channels:
+            if bridge := channel.get("BridgeID"):
+                self.bridges.entered({**channel, "BridgeUniqueid": bridge})
         for conversation in list(self.conversations.values()):
             if conversation.channel.id not in alive:
                 conversation.hung_up()
+            elif conversation.taping.recorder.broken:
+                self.own(conversation.stop_broken(), f"stop {conversation.channel.id}")
         if self._off:
             await stop_every_recorder(ami)
 

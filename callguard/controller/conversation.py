@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -18,14 +19,17 @@ from callguard.asterisk.ami import Ami
 from callguard.asterisk.ari import Ari
 from callguard.asterisk.errors import AriRefused
 from callguard.asterisk.events import Channel
+from callguard.config import Config
 from callguard.consent import Call, Capture, Plan, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.words import ConsentEntry, Outcome, Party
-from callguard.controller.sealing import Keeper, put_head, wants_head
+from callguard.controller.desk import Lamp
+from callguard.controller.sealing import Keeper
 from callguard.controller.sweep import stop_recorders
+from callguard.controller.taping import Taping
 from callguard.controller.verdict import Verdict
-from callguard.errors import AsteriskError, CallguardError, LedgerError, RecordingError
+from callguard.errors import AsteriskError, CallguardError, LedgerError
 from callguard.ledger import Entry, Ledger, Receipt, body_for
 from callguard.ledger.bodies import AnyBody, Ended, Routed
 from callguard.recording import Spool
@@ -40,10 +44,6 @@ LEASE_MARGIN = 4.0
 #: written, which is up to a jitter buffer of frames before it was heard (seconds, measured on 22.10.1).
 CUT_TOLERANCE = 0.3
 
-#: How long, and how often within it, to look whether Asterisk opened the files of a capture (seconds).
-PROOF_SECONDS = 1.0
-PROOF_STEP = 0.02
-
 
 class House(Protocol):
     """What a conversation needs of the controller."""
@@ -52,6 +52,7 @@ class House(Protocol):
     ledger: Ledger
     spool: Spool
     keeper: Keeper | None
+    config: Config
 
     @property
     def ari(self) -> Ari | None:
@@ -62,6 +63,18 @@ class House(Protocol):
 
     def alert(self, what: str, detail: str, call: str) -> None:
         """Somebody has to look at this."""
+
+    def shows(self, conversation: Conversation) -> None:
+        """The lamp of this call changed."""
+
+    def whisper(self, conversation: Conversation, who: str, what: str) -> None:
+        """Tell one party something that nobody else hears."""
+
+    async def silence(self, conversation: Conversation) -> None:
+        """Whatever else records or listens on this call, silence it."""
+
+    def own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something in a task that is looked after."""
 
     def ended(self, conversation: Conversation) -> None:
         """The call is over."""
@@ -88,16 +101,32 @@ class Conversation:
     call: Call
     arrived: float
     inbox: asyncio.Queue[ev.Event] = field(default_factory=asyncio.Queue)
-    recorder: str = ""  #: MixMonitorID, once the dialplan told
+    case: str = ""  #: of the CRM
+    lamp: Lamp = Lamp.OFF
+    taping: Taping = field(init=False)
     routed: bool = False
     heard_us: bool = False  #: a first prompt began
-    captured: float = 0.0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)  #: set after each event that was taken in
+    taken: int = 0  #: how many events were taken in
+    pauses: int = 0  #: how often it was paused
+    _fed: int = 0
     _playback: Playback | None = None
     _capture: bool = False
     _own_recorder_seen: bool = False
-    _sealing: bool = False
+    _pause_ends: float | None = None
     _consent: ConsentEntry | None = None  #: the newest decision of the caller
     _timers: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        pause = self.house.config.pause
+        self.taping = Taping(
+            self.house, self, self.channel.id, pause.confirm_seconds, pause.resume_guard_seconds
+        )
+
+    @property
+    def pause_left(self) -> float | None:
+        """Seconds until the pause is over; None when there is none."""
+        return None if self._pause_ends is None else max(0.0, self._pause_ends - time.monotonic())
 
     @property
     def log(self) -> structlog.stdlib.BoundLogger:
@@ -105,38 +134,44 @@ class Conversation:
         bound: structlog.stdlib.BoundLogger = log.bind(call=self.call.id, channel=self.channel.id)
         return bound
 
-    def feed(self, event: ev.Event) -> None:
-        """Something happened; returns at once."""
+    def feed(self, event: ev.Event) -> int:
+        """Something happened; returns at once, with the number that ``taken`` will have reached."""
         self.inbox.put_nowait(event)
+        self._fed += 1
+        return self._fed
 
     async def run(self, plan: Plan) -> None:
         """Live through the call."""
         self.feed(ev.CallArrived(at=time.monotonic(), plan=plan))
         await self.go_on()
 
-    async def taken_up(self, recorder: str, consent: ConsentEntry | None) -> None:
+    async def taken_up(
+        self, recorder: str, consent: ConsentEntry | None, pause_left: float | None = None
+    ) -> None:
         """A controller before this one began this call: know what it knew; the recorder proves itself."""
-        self.routed = True
-        self.recorder, self._consent = recorder, consent
+        self.routed, self._consent = True, consent
         self._capture = self._own_recorder_seen = self.call.capture is not Capture.OFF
-        self._sealing = self._capture and self.house.keeper is not None
-        self.feed(ev.Recovered(at=time.monotonic()))
+        silent = self._capture and self.taping.taken_up(recorder)
+        self.feed(ev.Recovered(at=time.monotonic(), paused=silent, pause_left=pause_left))
         ari = self.house.ari
         if ari is not None and self.call.captures:
             await ari.subscribe(f"channel:{self.channel.id}")
-        if recorder and self.house.spool.opened(self.call.id):
-            state = ev.CaptureState.ON if self.call.captures else ev.CaptureState.PAUSED
-            self.feed(ev.CaptureConfirmed(at=time.monotonic(), state=state, offset=0))
+        if self._capture and not recorder and self.call.capture is not Capture.STOPPED:
+            # An agent's hot key found nobody, and ended it.
+            self.feed(ev.CaptureConfirmed(at=time.monotonic(), state=ev.CaptureState.OFF, offset=0))
 
     async def go_on(self) -> None:
         """Take in what happens until the call is over."""
         try:
             while self.call.state is not State.ENDED:
                 await self._take(await self.inbox.get())
+                self.taken += 1
+                self._wake()
         finally:
             for timer in self._timers.values():
                 timer.cancel()
             self.house.ended(self)
+            self._wake()
         # Not when callguard itself leaves: then the call goes on, and so does its recording.
         await self._write_ended()
 
@@ -185,30 +220,21 @@ class Conversation:
             self.failed(ev.Fault.ASTERISK, str(error))
 
     async def capture_started(self, recorder: str) -> None:
-        """The dialplan started the recorder: prove that it opened its files."""
-        self.recorder = recorder
-        deadline = time.monotonic() + PROOF_SECONDS
-        while not self.house.spool.opened(self.call.id):
-            if time.monotonic() > deadline:
-                self.failed(ev.Fault.CAPTURE, "Asterisk did not open the files of the recording")
-                return
-            await asyncio.sleep(PROOF_STEP)
-        self.feed(ev.CaptureConfirmed(at=time.monotonic(), state=ev.CaptureState.ON, offset=0))
-        try:
-            await self._keep()
-        except RecordingError as error:
-            self.failed(ev.Fault.SPOOL, str(error))
+        """The dialplan started the recorder."""
+        await self.taping.started(recorder, self._consent)
 
-    async def _keep(self) -> None:
-        """Have the recording sealed; or keep beside it what was announced, where a law wants that."""
-        keeper, consent = self.house.keeper, self._consent
-        if consent is None:
-            raise RecordingError("a recording runs that no consent stands for")
-        if keeper is not None:
-            await keeper.begin(self.call, self.channel.id, consent)
-            self._sealing = True
-        elif wants_head(self.call.agreed):
-            await asyncio.to_thread(put_head, self.house.spool, self.call.id, consent)
+    async def stop_broken(self) -> None:
+        """Asterisk can be reached again: stop a recorder that did not do as it was told."""
+        await self.taping.recorder.stop()
+
+    async def until(self, truth: Callable[[], bool]) -> None:
+        """Wait for something to be true of this call, or for its end; the caller has a deadline."""
+        while not truth() and self.call.state is not State.ENDED:
+            await self.changed.wait()
+
+    def _wake(self) -> None:
+        self.changed.set()
+        self.changed = asyncio.Event()
 
     # ------------------------------------------------------------------ the core's turn
 
@@ -244,6 +270,8 @@ class Conversation:
             case do.StartTimer():
                 loop = asyncio.get_running_loop()
                 self._timers[action.serial] = loop.call_later(action.seconds, self._time_up, action.serial)
+                if action.timer is do.Timer.PAUSE:
+                    self._pause_ends = time.monotonic() + action.seconds
             case do.CancelTimer():
                 timer = self._timers.pop(action.serial, None)
                 if timer is not None:
@@ -259,16 +287,26 @@ class Conversation:
             case do.End():
                 await self._end(action)
             case do.StopCapture():
-                await self._stop_capture(shred=action.shred)
-            case do.PauseCapture() | do.ResumeCapture():
-                silent = isinstance(action, do.PauseCapture)
-                await self.house.ami.mute_mixmonitor(self.channel.id, self.recorder, "both", silent)
+                self._pause_ends = None
+                await self.taping.stop(shred=action.shred)
+            case do.PauseCapture():
+                self.pauses += 1
+                await self.taping.pause()
+                await self.house.silence(self)
+            case do.ResumeCapture():
+                self._pause_ends = None
+                self.taping.recorder.resume()
+            case do.EraseLast():
+                await self.taping.erase_last(action.seconds, action.why)
+            case do.Lamp():
+                self.lamp = Lamp(action.state)
+                self.house.shows(self)
+            case do.Whisper():
+                self.house.whisper(self, action.who, action.what)
             case do.StopForeign():
                 await stop_recorders(self.house.ami, self.channel.id)
             case do.Alert():
                 self.house.alert(action.what, action.detail, self.call.id)
-            case _:
-                self.log.debug("order", order=type(action).__name__)
 
     def _time_up(self, serial: int) -> None:
         self._timers.pop(serial, None)
@@ -357,31 +395,14 @@ class Conversation:
         await ari.go_on(self.channel.id)
         self.log.info("handed on", outcome=verdict.outcome.value, queue=verdict.queue, way=verdict.way)
 
-    async def _stop_capture(self, *, shred: bool) -> None:
-        self.captured = self.house.spool.seconds(self.call.id)
-        if self.recorder:
-            # Asterisk closes the files before it answers (22.10.1), so what is removed stays away.
-            await self.house.ami.stop_mixmonitor(self.channel.id, self.recorder)
-        if not shred:
-            return
-        if self._sealing and self.house.keeper is not None:
-            self._sealing = False
-            await self.house.keeper.destroy(self.call.id, by="caller", reason="consent withdrawn")
-        else:
-            self.house.spool.remove(self.call.id)
-
     def note(self, body: AnyBody) -> None:
         """Write a fact of the shell into the ledger; nobody waits for it."""
         self.house.ledger.note(Entry.now(body, self.call.id))
 
     async def _write_ended(self) -> None:
-        if self._sealing and self.house.keeper is not None:
-            seconds = await self.house.keeper.end(self.call.id)
-        else:
-            seconds = self.house.spool.seconds(self.call.id) if self._capture else 0.0
-        self.captured = max(self.captured, seconds)
+        captured = await self.taping.ended(was_captured=self._capture)
         outcome = self.call.outcome or Outcome.FAULT
-        self.note(Ended(outcome=outcome, captured_ms=round(1000 * self.captured)))
+        self.note(Ended(outcome=outcome, captured_ms=round(1000 * captured)))
 
 
 def playback_id(channel: str, play: int) -> str:

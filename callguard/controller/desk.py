@@ -118,7 +118,7 @@ class Desk(Protocol):
     async def withdraw(self, target: Target, *, by: str, shred: bool) -> Standing:
         """The customer no longer wants to be recorded; ``shred``: destroy what was recorded as well."""
 
-    async def assign(self, target: Target, *, case: str) -> Standing:
+    async def assign(self, target: Target, *, by: str, case: str) -> Standing:
         """The call belongs to this case of the CRM from now on."""
 
     async def paid(self, target: Target, *, by: str, reference: str) -> Standing:

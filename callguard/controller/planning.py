@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from callguard.config import Config
 from callguard.consent.words import Basis, Form, OnRefusal, Outcome, Plan, Prompt
@@ -123,6 +124,7 @@ class Planner:
             purposes=admission.purposes,
             retention_days=admission.retention_days,
             duty=admission.duty,
+            **self._pauses(queue),
             capture=False,
             uncaptured=Outcome.NOT_ALLOWED,
         )
@@ -162,7 +164,17 @@ class Planner:
             capture=False,
             uncaptured=Outcome.FAULT,
             exempt=exempt,
+            **self._pauses(queue),
         )
+
+    def _pauses(self, queue: str) -> dict[str, Any]:
+        """How long a pause on this queue's calls lasts, and what comes after it."""
+        pause = self.config.pause
+        return {
+            "pause_seconds": pause.seconds,
+            "warn_seconds": pause.warn_seconds,
+            "resume_after_pause": self.config.queues[queue].after_pause == "resume",
+        }
 
     def parties(self, request: Request) -> list[PartyFacts]:
         """Everybody on the call, and where it is recorded."""

@@ -279,15 +279,20 @@ class Recorder:
         while there <= latest and not self._is_over(pause, seen):
             there, seen = await self._piece(tape, there)
         proven = await self._began(tape, pause, latest, there, seen)
+        self._hold_from(tape, pause, proven)
         while not self._is_over(pause, seen):
             there, seen = await self._piece(tape, proven)
             if not self._is_over(pause, seen):
                 await self._must_be_silent(tape, proven, there)
                 proven = there
-                tape.release()
-                pause.start = tape.hold(proven)
+                self._hold_from(tape, pause, proven)
                 self.owner.proven(pause.begin or 0, proven, whole=False)
         return await self._over(tape, pause, proven, there, seen)
+
+    def _hold_from(self, tape: Tape, pause: Pause, proven: int) -> None:
+        """What is before may become durable."""
+        tape.release()
+        pause.start = tape.hold(proven)
 
     def _is_over(self, pause: Pause, seen: float) -> bool:
         """Whether the samples seen at this moment hold the end of the pause."""

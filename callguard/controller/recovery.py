@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from callguard.asterisk.ari import Ari
 from callguard.asterisk.events import Channel
@@ -19,6 +20,9 @@ from callguard.controller.planning import Planner
 from callguard.errors import AsteriskError
 from callguard.law import Flag
 from callguard.ledger import Kind, Ledger, Stored, core_entries
+
+#: A pause that ran out while nobody counted ends this many seconds after the call was taken up.
+LEAST_PAUSE = 1.0
 
 #: Entries of one call that are read at most; a call has about ten.
 MOST_ENTRIES = 1000
@@ -32,6 +36,8 @@ class Left:
     channel: str
     queue: str
     consent: ConsentEntry | None
+    case: str = ""
+    pause_left: float | None = None  #: seconds that a pause still has
 
 
 async def left_behind(ledger: Ledger, planner: Planner) -> list[Left]:
@@ -70,7 +76,26 @@ def _left(call: str, arrived: Stored, entries: list[Stored], planner: Planner) -
         channel=str(arrived.content.get("channel", "")),
         queue=queue,
         consent=consent,
+        case=_case(entries),
+        pause_left=_pause_left(entries, planner),
     )
+
+
+def _case(entries: list[Stored]) -> str:
+    assigned = [str(entry.content.get("case", "")) for entry in entries if entry.kind == Kind.CALL_CASE]
+    return assigned[-1] if assigned else ""
+
+
+def _pause_left(entries: list[Stored], planner: Planner) -> float | None:
+    """How long a pause that was on still lasts: the clock went on while nobody counted."""
+    changes = (Kind.CAPTURE_PAUSED, Kind.CAPTURE_EXTENDED)
+    since = [entry for entry in entries if entry.kind in changes]
+    if not since:
+        return None
+    pause = planner.config.pause
+    whole = pause.extend_seconds if since[-1].kind == Kind.CAPTURE_EXTENDED else pause.seconds
+    gone = (datetime.now(UTC) - since[-1].utc).total_seconds()
+    return max(LEAST_PAUSE, whole - gone)
 
 
 def _plan(planner: Planner, queue: str, consent: ConsentEntry | None) -> Plan:

@@ -16,11 +16,13 @@ import structlog
 from callguard.consent import Call
 from callguard.consent import events as ev
 from callguard.consent.words import ConsentEntry, Plan
+from callguard.controller.figures import Sealing
+from callguard.controller.tape import SealedTape
 from callguard.errors import CallguardError
 from callguard.law import Flag
 from callguard.ledger import Kind
 from callguard.ledger.bodies import AnyBody, Capture, Retention
-from callguard.recording import Finished, Measures, Sealer, Spool, evidence
+from callguard.recording import Finished, Measures, Recovered, Sealer, Silence, Spool, evidence
 from callguard.recording.spool import RATE
 from callguard.vault import Vault
 from callguard.vault.store import name as recording_of
@@ -55,6 +57,7 @@ class Keeper:
         self._vault, self._spool = vault, spool
         self._note, self._alert, self._stop, self._own = note, alert, stop, own
         self._sealer = Sealer(vault, spool, self, measures)
+        self._found: Recovered | None = None
         self._left: dict[str, str] = {}  #: channel -> recording, for calls of the run before this one
 
     # ------------------------------------------------------------------ life
@@ -72,6 +75,14 @@ class Keeper:
         """End; what is not sealed yet stays in the spool for the next run."""
         await self._sealer.close()
 
+    async def recover(self) -> None:
+        """Look at what the run before left; what it had on hold stays so.
+
+        Raises:
+            RecordingError: the state of the sealer is damaged.
+        """
+        self._found = await self._sealer.recover()
+
     async def take_up(self, alive: Collection[str], taken: Collection[str]) -> None:
         """Go on with what the run before left: recordings of calls that still live, and of those that ended.
 
@@ -79,7 +90,7 @@ class Keeper:
             alive: channels of the PBX that no conversation looks after.
             taken: calls that a conversation looks after; it will end their recordings.
         """
-        found = await self._sealer.recover()
+        found = self._found or await self._sealer.recover()
         for recording in found.resumed:
             if _call(recording) in taken:
                 continue
@@ -120,6 +131,24 @@ class Keeper:
             head = played.pcm
             marks = [("announcement", {"sha256": ",".join(played.sha256)}), *marks]
         await self._sealer.begin(recording, self._spool.paths(call.id), metadata, head=head, head_marks=marks)
+
+    def keeps(self, call: str) -> bool:
+        """Whether the recording of a call is under way here."""
+        return recording_of(call, 1) in self._sealer.captures
+
+    def tape(self, call: str) -> SealedTape:
+        """The samples of a call's recording."""
+        return SealedTape(self._sealer, recording_of(call, 1))
+
+    def silenced(self, call: str) -> tuple[Silence | None, int | None]:
+        """Whether a recording was to be silent when the run before ended, and what is on hold for that."""
+        return self._sealer.silenced(recording_of(call, 1))
+
+    def sealing(self) -> Sealing:
+        """How the sealer does."""
+        return Sealing(
+            recordings=len(self._sealer.captures), behind=self._sealer.behind(), memory=self._sealer.memory()
+        )
 
     async def end(self, call: str) -> float:
         """The recorder stopped: seal the rest; returns the seconds that were captured."""

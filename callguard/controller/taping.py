@@ -1,0 +1,210 @@
+"""The recording of one call: the recorder, its samples, and where they go. The conversation gives the orders.
+
+What the recorder says becomes an event of the core, and what became of a pause a fact in the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from callguard.asterisk.ami import Ami
+from callguard.consent import Call, State
+from callguard.consent import events as ev
+from callguard.consent.words import ConsentEntry
+from callguard.controller.recorder import Recorder
+from callguard.controller.sealing import Keeper, put_head, wants_head
+from callguard.controller.tape import LooseTape, Tape
+from callguard.errors import RecordingError
+from callguard.ledger import Kind
+from callguard.ledger.bodies import AnyBody, Capture
+from callguard.recording import Spool
+from callguard.recording.spool import RATE
+
+#: How long, and how often within it, to look whether Asterisk opened the files of a capture (seconds).
+PROOF_SECONDS = 1.0
+PROOF_STEP = 0.02
+
+
+class Studio(Protocol):
+    """What a recording needs of the controller."""
+
+    ami: Ami
+    spool: Spool
+    keeper: Keeper | None
+
+    def alert(self, what: str, detail: str, call: str) -> None:
+        """Somebody has to look at this."""
+
+
+class Speaker(Protocol):
+    """The conversation, as its recording sees it."""
+
+    call: Call
+
+    def feed(self, event: ev.Event) -> int:
+        """Something happened."""
+
+    def note(self, body: AnyBody) -> None:
+        """Write a fact into the ledger."""
+
+
+@dataclass(slots=True, eq=False)
+class Taping:
+    """What becomes of the speech of one call.
+
+    Args:
+        studio: the controller.
+        speaker: the conversation.
+        channel: the customer's channel.
+        confirm: seconds in which the recorder has to do as it is told.
+        guard: seconds from a resume to the first sample that is written again.
+    """
+
+    studio: Studio
+    speaker: Speaker
+    channel: str
+    confirm: float
+    guard: float
+    sealing: bool = False
+    captured: float = 0.0  #: seconds
+    erased_seconds: float = 0.0  #: what was destroyed with the newest pause
+    recorder: Recorder = field(init=False)
+    ami: Ami = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ami = self.studio.ami
+        self.recorder = Recorder(self, self.channel, confirm=self.confirm, guard=self.guard)
+
+    @property
+    def name(self) -> str:
+        """The call's id in the ledger."""
+        return self.speaker.call.id
+
+    # ------------------------------------------------------------------ begin
+
+    async def started(self, recorder: str, consent: ConsentEntry | None) -> None:
+        """The dialplan started the recorder: prove that it opened its files, and have them sealed."""
+        self.recorder.id = recorder
+        try:
+            tape = await self._keep(consent)
+            await self.recorder.begun(recorder, tape)
+        except RecordingError as error:
+            self._failed(ev.Fault.SPOOL, str(error))
+            return
+        deadline = time.monotonic() + PROOF_SECONDS
+        while not self.studio.spool.opened(self.name):
+            if time.monotonic() > deadline:
+                self._failed(ev.Fault.CAPTURE, "Asterisk did not open the files of the recording")
+                return
+            await asyncio.sleep(PROOF_STEP)
+        self.recorder_is("on", 0)
+
+    async def _keep(self, consent: ConsentEntry | None) -> Tape:
+        """Have the recording sealed; or keep beside it what was announced, where a law wants that."""
+        keeper, call = self.studio.keeper, self.speaker.call
+        if consent is None:
+            raise RecordingError("a recording runs that no consent stands for")
+        if keeper is not None:
+            await keeper.begin(call, self.channel, consent)
+            self.sealing = True
+            return keeper.tape(call.id)
+        if wants_head(call.agreed):
+            await asyncio.to_thread(put_head, self.studio.spool, call.id, consent)
+        return LooseTape.of(self.studio.spool, call.id)
+
+    def taken_up(self, recorder: str) -> bool:
+        """A controller before this one began it; returns whether it was to be silent when that one died."""
+        keeper = self.studio.keeper
+        if keeper is None or not keeper.keeps(self.name):
+            self.recorder.taken_up(recorder, LooseTape.of(self.studio.spool, self.name), None, None)
+            return False
+        self.sealing = True
+        silence, held = keeper.silenced(self.name)
+        self.recorder.taken_up(recorder, keeper.tape(self.name), silence, held)
+        return silence is not None and silence.until is None
+
+    # ------------------------------------------------------------------ orders
+
+    async def pause(self) -> None:
+        """Be silent. Raises AsteriskError when that is not confirmed in time."""
+        self.erased_seconds = 0.0
+        await self.recorder.pause()
+
+    async def erase_last(self, seconds: float, why: str) -> None:
+        """Destroy what was recorded last; what cannot be destroyed any more is an alert."""
+        try:
+            await self.recorder.erase_last(seconds, why)
+        except RecordingError as error:
+            self.studio.alert("not everything was erased", str(error), self.name)
+
+    async def stop(self, *, shred: bool) -> None:
+        """End it; ``shred``: and destroy it. Raises AsteriskError, RecordingError."""
+        self.captured = self.studio.spool.seconds(self.name)
+        await self.recorder.stop()
+        if not shred:
+            return
+        if self.sealing and self.studio.keeper is not None:
+            self.sealing = False
+            await self.studio.keeper.destroy(self.name, by="caller", reason="consent withdrawn")
+        else:
+            self.studio.spool.remove(self.name)
+
+    async def ended(self, *, was_captured: bool) -> float:
+        """The call is over; returns the seconds that were captured."""
+        if self.sealing or was_captured:
+            await self.recorder.ended()
+        if self.sealing and self.studio.keeper is not None:
+            seconds = await self.studio.keeper.end(self.name)
+        else:
+            seconds = self.studio.spool.seconds(self.name) if was_captured else 0.0
+        self.captured = max(self.captured, seconds)
+        return self.captured
+
+    # ------------------------------------------------------------------ what the recorder says
+
+    def recorder_is(self, state: str, offset: int) -> None:
+        """The recorder is ``on`` or ``paused``."""
+        self.speaker.feed(
+            ev.CaptureConfirmed(at=time.monotonic(), state=ev.CaptureState(state), offset=offset)
+        )
+
+    def proven(self, offset: int, until: int, *, whole: bool) -> None:
+        """Samples of a pause are zero. While it lasts that is news for nobody; at its end it is written."""
+        if not whole:
+            return
+        if self.speaker.call.state is not State.ENDED:
+            self.speaker.feed(ev.CaptureVerified(at=time.monotonic(), offset=offset, until=until))
+            return
+        # The core is done with this call, and what the samples say is true all the same.
+        body = Capture(
+            kind=Kind.CAPTURE_VERIFIED,
+            recording=self.name,
+            offset=offset,
+            until=until,
+            rate=RATE,
+            reason="samples are zero",
+        )
+        self.speaker.note(body)
+
+    def erased(self, offset: int, until: int, why: str) -> None:
+        """Samples were destroyed."""
+        self.erased_seconds += (until - offset) / RATE
+        body = Capture(
+            kind=Kind.CAPTURE_ERASED,
+            recording=self.name,
+            offset=offset,
+            until=until,
+            rate=RATE,
+            reason=why,
+        )
+        self.speaker.note(body)
+
+    def unproven(self, detail: str) -> None:
+        """A pause was none, or did not end."""
+        self._failed(ev.Fault.CAPTURE, detail)
+
+    def _failed(self, fault: ev.Fault, detail: str) -> None:
+        self.speaker.feed(ev.Failed(at=time.monotonic(), fault=fault, detail=detail))
