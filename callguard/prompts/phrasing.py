@@ -30,6 +30,17 @@ def _served(facts: Facts) -> bool:
 
 _equal = Sentence("question-equal", when=lambda f: f.equal_service)
 
+#: What an agent is told, and nobody else on the call.
+TO_AGENTS = (
+    "agent-paused",
+    "agent-pause-ending",
+    "agent-still-paused",
+    "agent-resumed",
+    "agent-stopped",
+    "agent-fault",
+    "agent-card",
+)
+
 PROMPTS: Mapping[str, tuple[Sentence, ...]] = {
     "announcement": (
         Sentence("announcement", ("controller", "purposes")),
@@ -62,6 +73,7 @@ PROMPTS: Mapping[str, tuple[Sentence, ...]] = {
     ),
     "unrecorded": (Sentence("unrecorded"),),
     "alternatives": (Sentence("alternatives", ("alternatives",)),),
+    **{name: (Sentence(name),) for name in TO_AGENTS},
 }
 
 #: Every text that a language file has to hold, with its placeholders.
