@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from callguard.lab import audio
+from callguard.lab.counting import AGENT, CALLER
 
 
 def silence(seconds: float) -> audio.Samples:
@@ -59,3 +60,22 @@ def test_a_file_that_is_played_in_turns_joins_without_a_click() -> None:
     turn = audio.tone(1100, 20)
     assert turn[0] == pytest.approx(0, abs=1e-6)
     assert turn[0] - turn[-1] == pytest.approx(turn[1] - turn[0], abs=1e-3)
+
+
+@pytest.mark.parametrize("milliseconds", [2, 20, 100])
+def test_the_sound_of_a_key_is_found_amid_speech_and_a_rest_of_it_too(milliseconds: int) -> None:
+    speech = CALLER.speech(200, 1000)
+    assert audio.sounding_keys(speech, audio.RATE) == []
+    assert audio.sounding_keys(AGENT.speech(200, 1000), audio.RATE) == []
+    key = audio.tone(770, milliseconds / 1000, dbfs=-13) + audio.tone(1336, milliseconds / 1000, dbfs=-13)
+    speech[8003 : 8003 + len(key)] = key
+    found = audio.sounding_keys(speech, audio.RATE)
+    assert found
+    # Of a rest it cannot be told which key it was.
+    assert milliseconds == 2 or {key for _, key in found} == {"5"}
+    assert all(0.98 <= second <= 1.0 + milliseconds / 1000 for second, _ in found)
+
+
+def test_one_tone_alone_is_no_key() -> None:
+    assert audio.sounding_keys(audio.tone(770, 1) + audio.tone(520, 1), audio.RATE) == []
+    assert audio.sounding_keys(silence(0.001), audio.RATE) == []
