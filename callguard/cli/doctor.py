@@ -28,6 +28,8 @@ from callguard.cli.checks.pbx import (
 from callguard.cli.checks.probe import check_dialplan, check_spool_is_written, probing
 from callguard.cli.checks.recorders import check_recorders
 from callguard.cli.checks.rights import check_hears, check_may
+from callguard.cli.checks.room import check_room, check_sharing
+from callguard.cli.checks.vault import check_vault
 from callguard.cli.checks.visit import Visit
 from callguard.cli.checks.voices import check_voices
 from callguard.cli.options import config_option, json_option
@@ -87,6 +89,8 @@ async def examine(
     visit = Visit(config, etc)
     told("looking at this machine")
     findings = await _in_time("this machine", check_house(config, path))
+    findings += await _in_time("vault", asyncio.to_thread(check_vault, config))
+    findings += await _in_time("memory", asyncio.to_thread(check_room, config))
     findings += await _in_time("announcements", asyncio.to_thread(check_files, config))
     told("asking Asterisk")
     try:
@@ -136,6 +140,7 @@ async def _on_probe(visit: Visit, ari: Ari) -> list[Finding]:
             what = "recording into the spool, playing and the manager's events: they need the dialplan"
             return [*findings, advice("not tried", what, "", "mend the dialplan first")]
         findings += await check_spool_is_written(visit, ari, probe)
+        findings += check_sharing(config=visit.config, probe=probe)
         findings += await check_playing(visit, ari, probe)
         if visit.ami is not None:
             version = (await ari.asterisk_info()).version.split(".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from callguard.config import load
 from callguard.controller import service
 from callguard.errors import AsteriskError
 
+#: Open files, where the machine allows as many: enough for thousands of captures.
+MOST_FILES = 65536
+
 
 @click.command()
 @config_option
@@ -21,12 +25,21 @@ def run(path: Path) -> None:
     """Take care of calls until stopped (SIGTERM or Ctrl-C). SIGHUP reloads configuration, law and prompts."""
     config = load(path)
     set_up_logs(config.log.level, config.log.format)
+    _take_files()
     try:
         import uvloop  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         asyncio.run(_serve(path))
     else:
         uvloop.run(_serve(path))
+
+
+def _take_files() -> None:
+    """Allow as many open files as this account may have: each capture holds two, and 1024 is usual."""
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 async def _serve(path: Path) -> None:

@@ -179,6 +179,13 @@ class VaultKey(Section):
     age: tuple[str, ...] = ()
     age_identity: FilePath | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _a_file_unless_something_else_locks(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "file" not in given and {"command", "age"} & set(given):
+            return {**given, "file": None}
+        return given
+
 
 class Vault(Section):
     """Where recordings are sealed into."""

@@ -438,3 +438,17 @@ def test_a_telephone_is_written_as_asterisk_names_it() -> None:
     assert "site.staff_lines.0: is no telephone" in refusal(
         LEAST.replace("country: US", site.replace("PJSIP/", ""))
     )
+
+
+def test_a_site_may_lock_keys_by_a_service_or_for_others_alone() -> None:
+    for own in ("command: [/usr/local/bin/kms]", "age: [age1qqq]"):
+        key = loads(with_lines(f"vault: {{key: {{{own}}}}}")).vault.key
+        assert key.file is None
+    both = loads(with_lines("vault: {key: {command: [/kms], file: /etc/callguard/vault.key}}")).vault.key
+    assert both.file == Path("/etc/callguard/vault.key")
+
+
+def test_what_opens_recordings_may_not_lie_among_them() -> None:
+    for own in ("keys: /srv/vault/keys", "key: {file: /srv/vault/vault.key}"):
+        with pytest.raises(ConfigError, match="every copy of the recordings would bring the key along"):
+            loads(with_lines(f"vault: {{directory: /srv/vault, {own}}}"))

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import resource
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from callguard.cli import callguard
+from callguard.cli.checks import room as room_checks
+from callguard.cli.checks import vault as vault_checks
 from callguard.cli.checks.finding import Finding, Level, advice, fault, healthy, ok, warning
 from callguard.cli.checks.house import check_law, check_ledger, check_secrets, check_spool
 from callguard.cli.checks.pbx import FEATURES, deadlocks_on_mute
 from callguard.cli.checks.recorders import check_recorders
+from callguard.cli.checks.room import check_room
+from callguard.cli.checks.vault import check_vault
 from callguard.cli.checks.voices import judge
+from callguard.cli.places import make_directories, make_key, of_vault
 from callguard.config import Config, loads
 from callguard.controller.confreading import read_settings
+from callguard.recording import Spool
 
 CONFIG = """
 site: {name: Acme, country: US}
@@ -298,3 +306,129 @@ def test_scripts_read_json_and_nothing_else(nobody: Path) -> None:
     assert answer["ok"] is False
     assert {"level", "check", "what", "where", "remedy"} == set(answer["findings"][0])
     assert [one for one in answer["findings"] if one["level"] != "ok" and not one["remedy"]] == []
+
+
+# ---------------------------------------------------------------------- the vault, and room for calls
+
+
+def a_vault(tmp_path: Path, **more: object) -> Config:
+    """A site with a key and the directories of its vault."""
+    keys = tmp_path / "keys"
+    section = {
+        "directory": str(tmp_path / "vault"),
+        "keys": str(keys / "recordings"),
+        "key": {"file": str(keys / "vault.key")},
+    }
+    found = config(vault=section | more, spool={"expected_calls": "1"})
+    make_directories(of_vault(found), None)
+    make_key(keys / "vault.key", None)
+    return found
+
+
+def test_a_vault_that_is_ready_is_told(tmp_path: Path) -> None:
+    found = check_vault(a_vault(tmp_path))
+    assert {(one.check, one.level) for one in found} == {
+        ("vault key", Level.OK),
+        ("vault", Level.OK),
+        ("vault disk", Level.OK),
+    }
+
+
+def test_a_site_that_seals_nothing_is_warned() -> None:
+    level, what = only(check_vault(config(vault={"enabled": "no"})))
+    assert level is Level.WARNING and "in the clear, and are lost with a restart" in what
+
+
+def test_a_key_that_is_missing_or_open_to_others_is_a_fault(tmp_path: Path) -> None:
+    site = a_vault(tmp_path)
+    key = site.vault.key.file
+    assert key is not None
+    key.chmod(0o640)
+    level, what = only(check_vault(site))
+    assert level is Level.FAULT and "can be read by others" in what
+    key.unlink()
+    level, what = only(check_vault(site))
+    assert level is Level.FAULT and "callguard vault new-key" in what
+
+
+def test_keys_within_the_vault_are_a_fault_also_through_a_link(tmp_path: Path) -> None:
+    site = a_vault(tmp_path)
+    assert check_vault(site)[1].level is Level.OK
+    moved = site.vault.directory / "hidden"
+    shutil.move(site.vault.keys.parent, moved)
+    site.vault.keys.parent.symlink_to(moved)
+    faults = [one for one in check_vault(site) if one.level is Level.FAULT]
+    assert [one.where.partition(":")[0] for one in faults] == ["vault.keys", "vault.key.file"]
+    assert "a copy of the recordings brings along what opens them" in faults[0].what
+
+
+def test_a_vault_that_others_may_look_into_or_change_is_told(tmp_path: Path) -> None:
+    site = a_vault(tmp_path)
+    site.vault.directory.chmod(0o755)
+    site.vault.keys.chmod(0o705)
+    site.vault.keys.parent.chmod(0o777)
+    said = [(one.check, one.what) for one in check_vault(site) if one.level is Level.WARNING]
+    assert said == [
+        ("vault", "everybody on this machine can look into it"),
+        ("vault", "everybody on this machine can look into it"),
+        ("vault key", "others may put another key in its place"),
+    ]
+
+
+def test_a_key_service_is_tried(tmp_path: Path) -> None:
+    service = tmp_path / "service"
+    service.write_text('#!/bin/sh\n[ "$1" = wrap ] && base64 -w0 && exit\nhead -c 32 /dev/zero\n')
+    service.chmod(0o755)
+    site = a_vault(tmp_path, key={"command": [str(service)]})
+    assert site.vault.key.file is None
+    level, what = next((one.level, one.what) for one in check_vault(site) if one.check == "vault key")
+    assert level is Level.FAULT and "gives back another key than it was given" in what
+    service.write_text("#!/bin/sh\nexit 3\n")
+    level, what = next((one.level, one.what) for one in check_vault(site) if one.check == "vault key")
+    assert level is Level.FAULT and "ended wrap with status 3" in what
+
+
+def test_a_disk_that_lasts_for_hours_only_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = a_vault(tmp_path)
+    for free, level in ((1 << 50, Level.OK), (1 << 30, Level.WARNING), (40 << 20, Level.FAULT)):
+        usage = type("Usage", (), {"free": free})
+        monkeypatch.setattr(vault_checks.shutil, "disk_usage", lambda _, found=usage: found)
+        assert [one.level for one in check_vault(site) if one.check == "vault disk"] == [level]
+
+
+def test_memory_that_is_too_small_for_the_expected_calls_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def memory(free: int) -> Finding:
+        monkeypatch.setattr(Spool, "free", lambda _: free)
+        spool = {"expected_calls": "100", "directory": "/dev/shm/callguard-not-there"}
+        [found] = [one for one in check_room(config(spool=spool)) if one.check == "memory"]
+        return found
+
+    assert memory(1 << 30).level is Level.OK
+    short = memory(200 << 20)
+    # 100 calls of 32 kB a second, and 64 MiB that are kept free.
+    assert short.level is Level.WARNING and "136 MiB are free, so recording stops after 45 s" in short.what
+    none = memory(100 << 20)
+    assert none.level is Level.FAULT and "take 52 MiB, and 36 MiB are free" in none.what
+
+
+def test_too_few_open_files_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def files(most: int) -> Level:
+        monkeypatch.setattr(room_checks.resource, "getrlimit", lambda _: (1024, most))
+        found = check_room(config(spool={"expected_calls": "500"}))
+        return next(one.level for one in found if one.check == "open files")
+
+    assert files(1024) is Level.FAULT
+    assert files(1256) is Level.OK
+    assert files(resource.RLIM_INFINITY) is Level.OK
+
+
+def test_swap_in_the_clear_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = "Filename\tType\tSize\tUsed\tPriority\n"
+
+    def swap(text: str) -> Level:
+        monkeypatch.setattr(room_checks, "_swaps", lambda: (head + text).splitlines()[1:])
+        return next(one.level for one in check_room(config()) if one.check == "swap")
+
+    assert swap("") is Level.OK
+    assert swap("/dev/zram0 partition 1 0 -2\n") is Level.OK
+    assert swap("/swap.img file 1 0 -2\n") is Level.WARNING
