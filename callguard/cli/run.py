@@ -14,6 +14,7 @@ from callguard.cli.options import config_option
 from callguard.config import load
 from callguard.controller import service
 from callguard.errors import AsteriskError
+from callguard.web import serve
 
 #: Open files, where the machine allows as many: enough for thousands of captures.
 MOST_FILES = 65536
@@ -48,7 +49,7 @@ async def _serve(path: Path) -> None:
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, asked.set)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
-    async with service(path) as running:
+    async with service(path, serve) as running:
         while not (asked.is_set() or running.conductor.replaced.is_set()):
             waiting = [
                 asyncio.create_task(event.wait()) for event in (asked, reload, running.conductor.replaced)

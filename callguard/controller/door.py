@@ -1,4 +1,4 @@
-"""The control door: a unix socket on which `callguard calls`, `stop-all` and `resume-all` are heard.
+"""The control door: a unix socket on which `callguard calls`, `pause`, `stop-all` and the like are heard.
 
 Whoever may open the socket may use it; its directory and mode (0660) say who that is. It stays a unix
 socket so that nothing on the network can stop or start recording.
@@ -7,19 +7,25 @@ socket so that nothing on the network can stop or start recording.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
 
 from callguard import __version__
 from callguard.controller.conductor import Conductor
+from callguard.controller.desk import By, DeskError, Target
+from callguard.controller.wishes import KINDS, Unfit, Unreadable, Verb, kind_of, read, told
 from callguard.errors import AsteriskError, CallguardError, ConfigError, RecordingError
 
 #: Seconds a question at the door may take.
 DEADLINE = 10.0
+#: The most that a question may have, in bytes.
+LARGEST = 8192
 
 
 class Door:
@@ -28,9 +34,11 @@ class Door:
     def __init__(self, conductor: Conductor, path: Path) -> None:
         self._conductor = conductor
         self._path = path
-        app = web.Application()
+        app = web.Application(client_max_size=LARGEST)
         app.router.add_get("/calls", self._calls)
         app.router.add_get("/first-prompts", self._first_prompts)
+        for verb in Verb:
+            app.router.add_post(f"/desk/{verb.value}", self._wish)
         app.router.add_post("/stop-all", self._stop_all)
         app.router.add_post("/resume-all", self._resume_all)
         self._runner = web.AppRunner(app, access_log=None)
@@ -78,6 +86,22 @@ class Door:
         """How soon callers heard something: seconds from the hand-over to the first prompt, newest last."""
         return web.json_response({"seconds": list(self._conductor.first_prompts)})
 
+    async def _wish(self, request: web.Request) -> web.Response:
+        """What is asked about one live call, in the words of `callguard.controller.wishes`."""
+        desk, who = self._conductor.desk, request.query.get("by", "").strip()[:100]
+        try:
+            wish = read(Verb(request.path.rpartition("/")[2]), await request.read())
+            target = Target(by=By.CALL, value=desk.find(wish.target).call)
+            return web.json_response(
+                told(await wish.carry_out(desk, target, who or "somebody at the control socket"))
+            )
+        except DeskError as error:
+            return web.json_response({"error": str(error), "kind": kind_of(error)}, status=409)
+        except (Unfit, Unreadable) as error:
+            return web.json_response({"error": str(error), "kind": "unfit"}, status=422)
+        except CallguardError as error:
+            return web.json_response({"error": str(error), "kind": "unavailable"}, status=503)
+
     async def _stop_all(self, request: web.Request) -> web.Response:
         who = await _who(request)
         try:
@@ -107,10 +131,21 @@ async def _answers(path: Path) -> bool:
     return True
 
 
+async def wish(path: Path, verb: Verb, words: dict[str, Any], who: str) -> dict[str, Any]:
+    """Have a running callguard do something about one live call; returns the call as its recorder says.
+
+    Raises:
+        DeskError: it cannot be done; see its kinds.
+        CallguardError: nobody answers there, or what was asked does not fit.
+    """
+    return await ask(path, "POST", f"/desk/{verb.value}?{urlencode({'by': who})}", json.dumps(words))
+
+
 async def ask(path: Path, method: str, what: str, who: str = "") -> dict[str, Any]:
     """Ask a running callguard.
 
     Raises:
+        DeskError: what was asked about a call cannot be done.
         CallguardError: nobody answers there, or the answer is an error (its text says what to do).
     """
     timeout = aiohttp.ClientTimeout(total=DEADLINE)
@@ -126,7 +161,8 @@ async def ask(path: Path, method: str, what: str, who: str = "") -> dict[str, An
             "running with this configuration, and may you open its socket?"
         ) from error
     if "error" in answer:
-        raise RecordingError(str(answer["error"]))
+        kinds = {name: kind for kind, name in KINDS.items()} | {"not-possible": DeskError}
+        raise kinds.get(str(answer.get("kind")), RecordingError)(str(answer["error"]))
     return answer
 
 

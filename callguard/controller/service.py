@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import gc
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -16,7 +17,9 @@ from callguard import __version__
 from callguard.config import Config, load
 from callguard.controller.books import ledger_of
 from callguard.controller.conductor import Conductor
+from callguard.controller.desk import Desk
 from callguard.controller.door import Door
+from callguard.controller.figures import Watched
 from callguard.controller.keeping import measures_of, spool_of, vault_of
 from callguard.controller.register import Register
 from callguard.controller.rulebook import Rulebook
@@ -30,6 +33,17 @@ from callguard.vault import Vault, VaultError
 log = structlog.get_logger(__name__)
 
 
+class Front(Protocol):
+    """What callers of another kind see of callguard while it runs: pages, an interface for programs."""
+
+    def take_over(self, config: Config) -> None:
+        """From now on, by these rules."""
+
+
+#: Makes a front, which is there for as long as the context lasts.
+Fronting = Callable[[Config, Desk, Watched], contextlib.AbstractAsyncContextManager[Front]]
+
+
 @dataclass(slots=True)
 class Service:
     """A running callguard."""
@@ -38,6 +52,7 @@ class Service:
     rulebook: Rulebook
     conductor: Conductor
     register: Register
+    front: Front | None = None
 
     async def reload(self) -> bool:
         """Read configuration, table and prompts anew; returns whether they were taken over.
@@ -58,13 +73,19 @@ class Service:
                 log.warning("this section changes only with a restart", section=section)
         self.rulebook = fresh
         self.conductor.take_over(fresh.config, fresh.planner)
+        if self.front is not None:
+            self.front.take_over(fresh.config)
         log.info("reloaded", table=fresh.planner.table.identity, queues=list(fresh.config.queues))
         return True
 
 
 @contextlib.asynccontextmanager
-async def service(path: Path) -> AsyncIterator[Service]:
+async def service(path: Path, fronting: Fronting | None = None) -> AsyncIterator[Service]:
     """Run callguard for as long as the context lasts.
+
+    Args:
+        path: the configuration.
+        fronting: makes what others see of it, before the first call is taken.
 
     Raises:
         CallguardError: something is not as it must be before the first call is taken; see its text.
@@ -104,11 +125,14 @@ async def service(path: Path) -> AsyncIterator[Service]:
         door = Door(conductor, config.control.socket)
         await door.open()
         stack.push_async_callback(door.close)
+        front = None
+        if fronting is not None:
+            front = await stack.enter_async_context(fronting(config, conductor.desk, conductor))
         await conductor.start()
         conductor.own(register.follow(), "follow the register")
         table = rulebook.planner.table.identity
         log.info("callguard runs", version=__version__, queues=list(config.queues), table=table)
-        yield Service(path, rulebook, conductor, register)
+        yield Service(path, rulebook, conductor, register, front)
 
 
 def _vault(config: Config) -> Vault | None:
