@@ -15,6 +15,7 @@ from rich.table import Table
 from callguard.cli.options import config_option, json_option
 from callguard.config import Config, load
 from callguard.controller import needed, table_of
+from callguard.controller.tones import put_tone, wrong_sounds
 from callguard.prompts.build import Built, Needed, build
 from callguard.prompts.library import Library
 from callguard.prompts.manifest import Entry
@@ -32,7 +33,7 @@ def prompts() -> None:
 @config_option
 @json_option
 def build_prompts(path: Path, *, as_json: bool) -> None:
-    """Render every prompt that a queue can need; unchanged ones are kept.
+    """Render every prompt that a queue can need, and the warning tone; unchanged ones are kept.
 
     A recording in DIRECTORY/studio/LANGUAGE/NAME.wav takes precedence over the synthesiser when NAME.txt
     beside it holds exactly the words of the prompt. `callguard prompts list` shows names and words.
@@ -50,6 +51,7 @@ def build_prompts(path: Path, *, as_json: bool) -> None:
 
         directory = config.prompts.directory
         library = build(directory, texts, wanted, wideband=config.prompts.wideband, told=tell)
+        put_tone(config)
     rendered = sum(not built.reused for built in told)
     if as_json:
         click.echo(json.dumps(_summary(library) | {"rendered": rendered, "kept": len(told) - rendered}))
@@ -68,6 +70,7 @@ def check_prompts(path: Path, *, as_json: bool) -> None:
     config = load(path)
     library = Library.open(config.prompts.directory)
     findings = [*library.check(), *_outdated(library, texts_of(config), needed(config, table_of(config)))]
+    findings += wrong_sounds(config)
     if as_json:
         found = [{"where": f.where, "what": f.what, "remedy": f.remedy} for f in findings]
         click.echo(json.dumps(_summary(library) | {"ok": not findings, "findings": found}))

@@ -18,6 +18,7 @@ from callguard.config import Config
 from callguard.consent.words import Basis, Form, OnRefusal, Outcome, Plan, Prompt
 from callguard.controller.register import Register
 from callguard.controller.terms import agents_agreed, agents_at, other_ways, terms_of
+from callguard.controller.tones import tone_interval
 from callguard.law import (
     Admission,
     Flag,
@@ -35,6 +36,7 @@ from callguard.law import (
 from callguard.prompts.build import Needed
 from callguard.prompts.facts import Duration, Facts
 from callguard.prompts.library import Library, in_turn
+from callguard.prompts.phrasing import TO_AGENTS
 
 #: How many plans are kept. A site sees a few dozen places; a flood of odd numbers must not fill memory.
 KEPT_PLANS = 2000
@@ -176,6 +178,14 @@ class Planner:
             "resume_after_pause": self.config.queues[queue].after_pause == "resume",
         }
 
+    def to_agents(self, name: str) -> Prompt:
+        """What an agent is told, in the first language of the site; ``name`` is one of `TO_AGENTS`.
+
+        Raises:
+            PromptError: it was not built, or is damaged.
+        """
+        return self.library.prompt(name, self.config.dialogue.languages[0], Facts())
+
     def parties(self, request: Request) -> list[PartyFacts]:
         """Everybody on the call, and where it is recorded."""
         site = self.config.site
@@ -266,6 +276,7 @@ def facts_for(config: Config, queue: str, admission: Admission) -> Facts:
         ),
         duty=admission.duty,
         equal_service=Say.EQUAL_SERVICE in say and not admission.duty,
+        tone=tone_interval(config, admission) is not None and config.tone.heard_by != "agent",
         website=(config.law.website or "") if Say.WEBSITE in say else "",
         yes_key=dialogue.yes_key,
         no_key=dialogue.no_key,
@@ -285,6 +296,8 @@ def needed(config: Config, table: Table) -> Iterable[Needed]:
         for language in config.languages(queue):
             for name, facts in _variants(config, table, queue):
                 yield Needed(name=name, language=language, facts=facts)
+    for name in TO_AGENTS:
+        yield Needed(name=name, language=config.dialogue.languages[0], facts=Facts())
 
 
 def _variants(config: Config, table: Table, queue: str) -> Iterator[tuple[str, Facts]]:
@@ -296,10 +309,11 @@ def _variants(config: Config, table: Table, queue: str) -> Iterator[tuple[str, F
         yes_key=dialogue.yes_key,
         no_key=dialogue.no_key,
     )
-    for purposes, retention, duty, website, objection in itertools.product(
+    for purposes, retention, duty, tone, website, objection in itertools.product(
         _subsets(settings.purposes),
         (None, *_retentions(table, settings.retention_days)),
         {False, settings.duty is not None},
+        _told_of_tones(config),
         {"", config.law.website or ""},
         ("", dialogue.withdraw_key),
     ):
@@ -310,6 +324,7 @@ def _variants(config: Config, table: Table, queue: str) -> Iterator[tuple[str, F
                 purposes=purposes,
                 retention=retention,
                 duty=duty,
+                tone=tone,
                 website=website,
                 objection_key=objection,
             ),
@@ -324,6 +339,13 @@ def _variants(config: Config, table: Table, queue: str) -> Iterator[tuple[str, F
         yield name, usual
     for alternatives in elsewhere - {""}:
         yield "alternatives", replace(usual, alternatives=alternatives)
+
+
+def _told_of_tones(config: Config) -> tuple[bool, ...]:
+    """Whether callers can be told of a warning tone, and whether they can be not told."""
+    if config.tone.when == "never" or config.tone.heard_by == "agent":
+        return (False,)
+    return (True,) if config.tone.when == "always" else (False, True)
 
 
 def _subsets(purposes: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

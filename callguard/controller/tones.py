@@ -23,7 +23,7 @@ from callguard.errors import PromptError
 from callguard.law import Admission
 from callguard.prompts.library import playable
 from callguard.prompts.manifest import write_file
-from callguard.prompts.measure import NARROW, WIDE
+from callguard.prompts.measure import NARROW, WIDE, Finding
 from callguard.vault.tone import PROFILES, Tone
 
 #: Silence around the tone in its file (seconds). A whisper can lose its first packet, and its last one when
@@ -102,23 +102,37 @@ def sounds_of(config: Config) -> Sounds | None:
     """
     if config.tone.when == "never":
         return None
-    for path, content in _files(config):
-        try:
-            same = path.read_bytes() == content
-        except OSError as error:
-            raise PromptError(
-                f"{path}: the warning tone cannot be read ({error.strerror}); run `callguard prompts build`"
-            ) from error
-        if not same:
-            raise PromptError(
-                f"{path}: is not the warning tone that was made; find out who changed it, then run "
-                "`callguard prompts build`"
-            )
+    for finding in wrong_sounds(config):
+        raise PromptError(str(finding))
     return Sounds(
         tone=tone_of(config.tone),
         media=f"sound:{_place(config).with_suffix('')}",
         ears=EARS[config.tone.heard_by],
     )
+
+
+def wrong_sounds(config: Config) -> list[Finding]:
+    """Whose sound is missing or is not what was made.
+
+    Raises:
+        PromptError: Asterisk cannot play from where the prompts are kept.
+    """
+    findings = []
+    for path, content in _files(config) if config.tone.when != "never" else ():
+        try:
+            if path.read_bytes() != content:
+                what = "is not the warning tone that was made"
+                findings.append(
+                    Finding(
+                        where=str(path),
+                        what=what,
+                        remedy="find out who changed it, then run `callguard prompts build`",
+                    )
+                )
+        except OSError as error:
+            what = f"the warning tone cannot be read ({error.strerror})"
+            findings.append(Finding(where=str(path), what=what, remedy="run `callguard prompts build`"))
+    return findings
 
 
 def tone_wav(tone: Tone, rate: int) -> bytes:

@@ -11,16 +11,21 @@ from typing import Any
 
 import pytest
 import soundfile
+from click.testing import CliRunner
 
 from callguard.asterisk import Ari, AriSettings
 from callguard.asterisk.verbs import Ears
-from callguard.config import Config, loads
+from callguard.cli import callguard
+from callguard.config import Config, load, loads
 from callguard.controller import cadence
 from callguard.controller.aside import Asides
 from callguard.controller.cadence import Cadence, Sounded
+from callguard.controller.planning import facts_for, needed
 from callguard.controller.tones import AFTER, BEFORE, Sounds, put_tone, sounds_of, tone_interval, tone_of
 from callguard.errors import ConfigError, PromptError
 from callguard.law import Admission, PartyFacts, Terms, admit, load_table, rule_for
+from callguard.prompts.library import Library
+from callguard.prompts.phrasing import TO_AGENTS
 from callguard.vault.tone import FS1037C, US_LEGACY, find
 from fakes.asterisk_http import Answer, FakeAsterisk
 from fakes.waiting import until
@@ -140,6 +145,45 @@ def test_a_sound_that_is_missing_or_changed_is_told(tmp_path: Path) -> None:
         sounds_of(site)
     assert put_tone(site) == path
     assert sounds_of(site) is not None
+
+
+def test_it_is_made_with_the_prompts_and_callers_are_told_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(f"{LEAST}prompts: {{directory: {tmp_path}/prompts}}\ntone: {{when: always}}\n")
+    path.chmod(0o600)
+    run = CliRunner()
+    built = run.invoke(callguard, ["prompts", "build", "--json", "-c", str(path)])
+    assert built.exit_code == 0, built.output
+    site = load(path)
+    sounds = sounds_of(site)
+    assert sounds is not None
+    library = Library.open(site.prompts.directory)
+    announcements = [entry.text for entry in library.entries if entry.name == "announcement"]
+    assert announcements and all("a short tone from time to time" in text for text in announcements)
+    told = {entry.name: entry.language for entry in library.entries if entry.name in TO_AGENTS}
+    assert told == dict.fromkeys(TO_AGENTS, "en")
+    assert run.invoke(callguard, ["prompts", "check", "-c", str(path)]).exit_code == 0
+    Path(f"{sounds.media.removeprefix('sound:')}.wav").unlink()
+    checked = run.invoke(callguard, ["prompts", "check", "-c", str(path)])
+    assert checked.exit_code == 1
+    assert "the warning tone cannot be read" in checked.output
+
+
+@pytest.mark.parametrize(
+    ("tone", "variants"),
+    [
+        ({"when": "never"}, {False}),
+        ({"heard_by": "agent"}, {False}),
+        ({"when": "always"}, {True}),
+        ({"when": "law"}, {False, True}),
+    ],
+)
+def test_callers_are_told_of_a_tone_that_they_may_hear(tone: dict[str, object], variants: set[bool]) -> None:
+    site = config(**tone)
+    assert {each.facts.tone for each in needed(site, TABLE) if each.name == "announcement"} == variants
+    for codes in (("US-CT",), ("US-TX",)):
+        heard = tone_interval(site, admission(*codes)) is not None and site.tone.heard_by != "agent"
+        assert facts_for(site, "sales", admission(*codes)).tone is heard
 
 
 # ---------------------------------------------------------------------- its times
