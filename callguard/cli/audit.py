@@ -17,6 +17,7 @@ from callguard.cli.options import config_option, json_option
 from callguard.config import Config, load
 from callguard.controller.books import ledger_of
 from callguard.controller.keeping import vault_of
+from callguard.controller.tones import tone_of
 from callguard.ledger import Entry, Kind, Ledger, Stored
 from callguard.ledger.bodies import Capture, Fault
 from callguard.vault import PROFILES, Expected, Finding, Tone, Vault, VaultError
@@ -27,7 +28,11 @@ from callguard.vault.sound import RATE
 @click.command()
 @click.argument("recordings", nargs=-1)
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Only those begun on this day or later.")
-@click.option("--tone", type=click.Choice(sorted(PROFILES)), help="The warning tone that has to be there.")
+@click.option(
+    "--tone",
+    type=click.Choice(["site", *sorted(PROFILES)]),
+    help="The warning tone that has to be there; site: that of the configuration.",
+)
 @click.option("--dry-run", is_flag=True, help="Write no findings into the ledger.")
 @config_option
 @json_option
@@ -48,9 +53,8 @@ def audit(
     config = load(path)
     store = vault_of(config)
     names = list(_chosen(store, recordings, since.date() if since else None))
-    results = asyncio.run(
-        _audit(store, names, config, PROFILES[tone] if tone else None, dry_run=dry_run, quiet=as_json)
-    )
+    wanted = tone_of(config.tone) if tone == "site" else PROFILES.get(tone or "")
+    results = asyncio.run(_audit(store, names, config, wanted, dry_run=dry_run, quiet=as_json))
     wrong = {name: findings for name, findings in results.items() if findings}
     if as_json:
         told = {name: [finding.what for finding in findings] for name, findings in results.items()}

@@ -20,6 +20,7 @@ from callguard.cli.places import Owner, about_key, make_directories, make_key, o
 from callguard.config import Config, load
 from callguard.controller.books import ledger_of
 from callguard.controller.keeping import vault_of
+from callguard.controller.tones import tone_of
 from callguard.ledger import Entry, Kind
 from callguard.ledger.bodies import Access, AnyBody, Retention
 from callguard.recording.spool import ACCOUNT
@@ -114,7 +115,12 @@ def show(recording: str, path: Path, *, as_json: bool) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to.")
 @click.option("--format", "form", type=click.Choice(get_args(Format)), default="wav", show_default=True)
 @click.option("--mono", is_flag=True, help="Both parties on one channel.")
-@click.option("--tone", type=click.Choice(sorted(PROFILES)), help="Lay this tone in where it was played.")
+@click.option(
+    "--tone",
+    type=click.Choice(["none", "site", *sorted(PROFILES)]),
+    help="Lay the warning tone in where it sounded: as the index tells it, and what that leaves open as this "
+    "profile says. Without it tone.lay_into_export decides.",
+)
 @click.option("--no-head", is_flag=True, help="Without the announcement and the answer before the recording.")
 @click.option("--purpose", required=True, help="What it is needed for, for the ledger.")
 @who_option
@@ -139,7 +145,8 @@ def export(
     names = store.of_call(recording)
     target = output or Path(f"{recording}.{form}")
     readings = [store.open(name) for name in names]
-    profile = PROFILES[tone] if tone else None
+    laid = tone or ("site" if config.tone.lay_into_export else "none")
+    profile = tone_of(config.tone) if laid == "site" else PROFILES.get(laid)
     done = write_out(readings, target, form=form, mono=mono, tone=profile, head=not no_head)
     entry = Access(
         kind=Kind.EXPORT,

@@ -20,14 +20,17 @@ from callguard.config import Config, load, loads
 from callguard.controller import cadence
 from callguard.controller.aside import Asides
 from callguard.controller.cadence import Cadence, Sounded
+from callguard.controller.keeping import vault_of
 from callguard.controller.planning import facts_for, needed
 from callguard.controller.tones import AFTER, BEFORE, Sounds, put_tone, sounds_of, tone_interval, tone_of
 from callguard.errors import ConfigError, PromptError
 from callguard.law import Admission, PartyFacts, Terms, admit, load_table, rule_for
 from callguard.prompts.library import Library
 from callguard.prompts.phrasing import TO_AGENTS
+from callguard.vault import Mark, RecordingKey
 from callguard.vault.tone import FS1037C, US_LEGACY, find
 from fakes.asterisk_http import Answer, FakeAsterisk
+from fakes.sealing import NAME
 from fakes.waiting import until
 
 LEAST = """\
@@ -184,6 +187,44 @@ def test_callers_are_told_of_a_tone_that_they_may_hear(tone: dict[str, object], 
     for codes in (("US-CT",), ("US-TX",)):
         heard = tone_interval(site, admission(*codes)) is not None and site.tone.heard_by != "agent"
         assert facts_for(site, "sales", admission(*codes)).tone is heard
+
+
+@pytest.mark.parametrize(
+    ("lay", "words", "laid"),
+    [
+        ("no", [], []),
+        ("no", ["--tone", "site"], [2.0]),
+        ("yes", [], [2.0]),
+        ("yes", ["--tone", "none"], []),
+    ],
+)
+def test_an_export_has_the_tones_that_sounded_where_the_site_wants_them(
+    tmp_path: Path, lay: str, words: list[str], laid: list[float]
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        f"{LEAST}ledger: {{url: 'sqlite:///{tmp_path}/ledger.db'}}\n"
+        f"vault: {{directory: {tmp_path}/vault, keys: {tmp_path}/keys, key: {{file: {tmp_path}/site.key}}}}\n"
+        "tone: {profile: custom, frequency_hz: 1000, length_seconds: 0.2, interval_seconds: 12, "
+        f"lay_into_export: {lay}}}\n"
+    )
+    run = CliRunner()
+    assert run.invoke(callguard, ["vault", "new-key", "-c", str(path)]).exit_code == 0
+    vault = vault_of(load(path))
+    vault.prepare()
+    writing = vault.begin(NAME, {}, b"", [], RecordingKey.generate().raw)
+    writing.seal(bytes(4 * 8000 * 5))
+    detail = {"frequency": "1000", "level": "-20", "heard": "both"}
+    writing.finish([Mark(serial=1, kind="tone", start=16000, end=17600, detail=detail)])
+    out = tmp_path / "out.wav"
+    done = run.invoke(
+        callguard, ["vault", "export", NAME, "-o", str(out), "--purpose", "x", "-c", str(path), *words]
+    )
+    assert done.exit_code == 0, done.output
+    samples, _ = soundfile.read(out, dtype="int16")
+    assert [round(each.start, 1) for each in find(samples[:, 1], 1000)] == laid
+    audited = run.invoke(callguard, ["audit", NAME, "--tone", "site", "--dry-run", "-c", str(path)])
+    assert "warning tone" not in audited.output
 
 
 # ---------------------------------------------------------------------- its times
