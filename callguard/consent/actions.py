@@ -155,6 +155,16 @@ class ResumeCapture(Action):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewSegment(Action):
+    """The parties changed: what is recorded from here on is a segment of its own.
+
+    One that is paused begins when it goes on.
+    """
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopCapture(Action):
     """End the recording; ``shred``: destroy what was captured."""
 

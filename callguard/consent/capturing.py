@@ -2,8 +2,8 @@
 
 Capture runs when three things are true: a durable consent entry allows it, the recorder was
 ordered to, and nothing holds it. Holds are words: ``payment``, ``untold:<who>``,
-``refused:<who>``, ``switched-off``. Taking off the last hold resumes a paused capture; a capture
-that was stopped comes back only by a new consent.
+``refused:<who>``, ``law:<who>``, ``switched-off``. Taking off the last hold resumes a paused capture; a
+capture that was stopped comes back only by a new consent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from callguard.consent.actions import (
 )
 from callguard.consent.call import Call, Capture, start_timer, stop_timers
 from callguard.consent.events import CaptureConfirmed, CaptureState, TimeUp
-from callguard.consent.words import Answer, ConsentEntry, Outcome, Party
+from callguard.consent.words import Answer, ConsentEntry, Heard, Outcome, Party
 
 Step = tuple[Call, tuple[Action, ...]]
 
@@ -44,7 +44,13 @@ REFUSALS = frozenset({Outcome.REFUSED, Outcome.WITHDRAWN})
 
 
 def consent_entry(
-    call: Call, outcome: Outcome, at: float, answer: Answer, note: str = "", who: str = CALLER
+    call: Call,
+    outcome: Outcome,
+    at: float,
+    answer: Answer,
+    note: str = "",
+    who: str = CALLER,
+    heard: tuple[Heard, ...] = (),
 ) -> tuple[Call, ConsentEntry]:
     """The next entry of this call, being a decision about consent by ``who``."""
     plan = call.agreed
@@ -54,7 +60,7 @@ def consent_entry(
         outcome=outcome,
         basis=plan.basis,
         form=plan.form,
-        heard=call.heard if who == CALLER else (),
+        heard=call.heard if who == CALLER else heard,
         answer=answer,
         attempts=call.asked,
         decided=at,

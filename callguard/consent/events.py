@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from callguard.consent.words import Meaning, Party, Plan
+from callguard.consent.words import Answer, Heard, Meaning, Outcome, Party, Plan
 
 
 class Fault(StrEnum):
@@ -93,10 +93,12 @@ class CaptureConfirmed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartyJoined(Event):
-    """Somebody else is on the call. ``told``: has already heard the announcement and agreed to it."""
+    """Somebody else is on the call."""
 
     who: str
-    told: bool = False
+    told: bool = False  #: has already heard the announcement, and agreed to it where that is needed
+    back: bool = False  #: was on this call before
+    plan: Plan | None = None  #: that of the call from now on, where this party's law makes it stricter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,9 @@ class PartyAnswered(Event):
 
     who: str
     agreed: bool
+    outcome: Outcome = Outcome.GRANTED  #: of one who agreed: asked, or only told where that is enough
+    answer: Answer | None = None
+    heard: tuple[Heard, ...] = ()  #: what was said to that party
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

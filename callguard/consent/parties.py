@@ -8,6 +8,7 @@ from callguard.consent.actions import (
     Change,
     Commit,
     HoldEntry,
+    NewSegment,
     PauseCapture,
     StartCapture,
     Timer,
@@ -34,24 +35,45 @@ from callguard.consent.events import (
     PartyLeft,
     WithdrawalAsked,
 )
-from callguard.consent.words import Answer, Outcome, Party
+from callguard.consent.words import CAPTURING, Answer, Form, Outcome, Party
+
+#: What the recorder is in while there is something to record into.
+RUNNING = frozenset({Capture.ORDERED, Capture.ON, Capture.PAUSED})
+
+_ASKED = frozenset({Outcome.GRANTED, Outcome.PRIOR, Outcome.DUTY})
+#: Which decisions of the caller are enough for a law that wants this form from everybody.
+ENOUGH = {
+    Form.NONE: CAPTURING,
+    Form.NOTICE: CAPTURING - {Outcome.NOT_REQUIRED},
+    Form.IMPLIED: _ASKED | {Outcome.IMPLIED},
+    Form.OPT_OUT: _ASKED | {Outcome.IMPLIED},
+    Form.EXPLICIT: _ASKED,
+}
 
 
 def joined(call: Call, event: PartyJoined) -> Step:
-    """A party who was not told holds the capture until told."""
+    """A party who was not told holds the capture until told; the law of all parties is the strictest."""
+    running = call.capture in RUNNING
+    segment: tuple[Action, ...] = (NewSegment(why="party joined"),) if running and not event.back else ()
+    actions: tuple[Action, ...] = ()
+    if event.plan is not None:
+        call = call.with_(plan=event.plan)
+        if call.outcome not in ENOUGH[event.plan.form]:
+            # What the caller was asked is less than this party's law wants of everybody.
+            call, actions = put_hold(call, f"law:{event.who}", "stricter law", event.who)
     if event.told:
-        return call, ()
+        return call, (*actions, *segment)
     call, kept = forget_yes_for_good(call, event.who)
-    call, actions = put_hold(call, f"untold:{event.who}", "party not told", event.who)
-    actions = (*kept, *actions)
-    return call, (*actions, Whisper(who=event.who, what="announcement"))
+    call, held = put_hold(call, f"untold:{event.who}", "party not told", event.who)
+    told = (Whisper(who=event.who, what="announcement"),) if running else ()
+    return call, (*actions, *kept, *held, *segment, *told)
 
 
 def answered(call: Call, event: PartyAnswered) -> Step:
     """A party said yes or no. A yes counts when it is durable, a no at once."""
     if not event.agreed:
         return withdraw(call, event.who, event.at, shred=False)
-    answer = Answer(kind="later", value="yes", at=event.at)
+    answer = event.answer or Answer(kind="later", value="yes", at=event.at)
     number = call.entries + 1
     if event.who == CALLER:
         # The outcome of the call changes only when this entry is durable.
@@ -59,7 +81,7 @@ def answered(call: Call, event: PartyAnswered) -> Step:
         call, entry = consent_entry(call, Outcome.GRANTED, event.at, answer, who=CALLER)
         call = call.with_(outcome=keep[0], allowed_by=keep[1])
     else:
-        call, entry = consent_entry(call, Outcome.GRANTED, event.at, answer, who=event.who)
+        call, entry = consent_entry(call, event.outcome, event.at, answer, who=event.who, heard=event.heard)
     return call.with_(awaited=call.awaited | {(number, event.who)}), (Commit(entry=entry),)
 
 
@@ -89,7 +111,8 @@ def left(call: Call, event: PartyLeft) -> Step:
     call = forget_yes(call, event.who)
     call, first = take_hold(call, f"untold:{event.who}", "party left", event.who)
     call, second = take_hold(call, f"refused:{event.who}", "party left", event.who)
-    return call, (*first, *second)
+    call, third = take_hold(call, f"law:{event.who}", "party left", event.who)
+    return call, (*first, *second, *third)
 
 
 def withdrawal(call: Call, event: WithdrawalAsked) -> Step:

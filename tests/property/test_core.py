@@ -5,6 +5,7 @@ The number of events is set by CALLGUARD_CORE_EVENTS; `make invariants` asks for
 
 import os
 from collections import Counter
+from dataclasses import replace
 from typing import ClassVar
 
 from hypothesis import HealthCheck, Phase, note, settings
@@ -94,7 +95,7 @@ DIALOGUE_EVENTS = [
     *["digit"] * 6,
     *["time_up"] * 4,
     *["ledger_catches_up"] * 6,
-    *["speech"] * 2,
+    *["speech"] * 4,
     "stale_prompt_ends",
     "stale_timer",
     "fault",
@@ -311,7 +312,17 @@ class Core(RuleBasedStateMachine):
             self.feed(ev.CaptureConfirmed(at=self.now, state=state, offset=8000))
 
     def somebody_joins(self, draw):
-        self.feed(ev.PartyJoined(at=self.now, who=draw(WHO), told=draw(st.booleans())))
+        plan = self.call.plan
+        if plan is not None and draw(st.integers(0, 4)) == 0:
+            stricter = [form for form in Form if list(Form).index(form) >= list(Form).index(plan.form)]
+            plan = replace(plan, form=draw(st.sampled_from(stricter)))
+        else:
+            plan = None
+        self.feed(
+            ev.PartyJoined(
+                at=self.now, who=draw(WHO), told=draw(st.booleans()), back=draw(st.booleans()), plan=plan
+            )
+        )
 
     def somebody_answers(self, draw):
         who = draw(st.one_of(WHO, st.just("caller")))
