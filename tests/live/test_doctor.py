@@ -58,8 +58,8 @@ def told(findings: list[Finding], check: str) -> list[tuple[Level, str]]:
 
 
 def bad(findings: list[Finding]) -> set[tuple[str, Level]]:
-    """What is not as on a healthy site: this package's lost voices and the lab's clock are as they are."""
-    usual = {("lost voices", Level.WARNING), ("clock", Level.ADVICE)}
+    """What is not as on a healthy site: the package's lost voices, clock and swap are as they are."""
+    usual = {("lost voices", Level.WARNING), ("clock", Level.ADVICE), ("swap", Level.WARNING)}
     return {(one.check, one.level) for one in findings if one.level is not Level.OK} - usual
 
 
@@ -117,6 +117,7 @@ async def test_a_healthy_site_has_no_fault_and_a_live_call_goes_on(house: House)
     for check in (
         *("passwords", "spool", "law", "ledger", "disk", "announcements", "ARI", "AMI", "version", "modules"),
         *("clock", "controller", "dialplan", "AMI events", "AMI rights", "other recorders"),
+        *("vault", "vault key", "vault disk", "memory", "open files", "spool rights"),
     ):
         assert (check, "ok") in levels, (check, out)
     assert {level for _, level in levels} <= {"ok", "advice", "warning"}
@@ -310,6 +311,13 @@ async def test_a_spool_on_a_disk_is_told(house: House, tmp_path: Path) -> None:
     assert ("spool", Level.FAULT) in bad(findings)
     assert "so speech would reach a disk in the clear" in str(told(findings, "spool"))
     assert bad(accepted) == {("spool", Level.WARNING)}
+
+
+async def test_a_site_without_its_key_is_told(house: House, tmp_path: Path) -> None:
+    key = {"file": str(tmp_path / "vault.key")}
+    findings = await doctor(house, changed(house, tmp_path, {"vault": {"key": key}}))
+    assert bad(findings) == {("vault key", Level.FAULT)}
+    assert "`callguard vault new-key` makes one" in str(told(findings, "vault key"))
 
 
 async def test_a_full_spool_is_told(house: House, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from callguard.cli.checks.probe import Probe
+from callguard.cli.checks.room import check_sharing
+from callguard.config import loads
 from callguard.errors import RecordingError
 from callguard.recording import Spool
 from callguard.recording.strand import Strand
@@ -125,3 +128,37 @@ def test_a_spool_that_somebody_made_before_us_is_refused(place: Path) -> None:
         Spool(directory=place).prepare()
     shutil.rmtree(place)
     Spool(directory=place).prepare()
+
+
+def told_to_callguard(place: Path) -> str:
+    """What doctor tells callguard's account of a file that Asterisk wrote."""
+    config = loads(
+        "site: {name: Acme, country: US}\n"
+        "asterisk: {ari: {password: x}, ami: {password: x}}\n"
+        f"queues: {{sales: {{}}}}\nspool: {{directory: {place}}}\n"
+    )
+    out, into = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setgid(CALLGUARD)
+        os.setuid(CALLGUARD)
+        [found] = check_sharing(config, Probe(call="call"))
+        os.write(into, f"{found.level}: {found.what} {found.remedy}".encode())
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    return os.read(out, 4096).decode()
+
+
+@as_root
+def test_doctor_tells_whether_callguard_may_do_what_it_has_to(place: Path) -> None:
+    spool = prepared_by(CALLGUARD, place)
+    path = spool.paths("call")[0]
+    as_account(ASTERISK, ASTERISK, CALLGUARD, command=f"echo speech > {path}")
+    assert told_to_callguard(place).startswith("ok: callguard can erase, free and remove")
+    # As Asterisk's umask leaves it where there are no ACLs.
+    path.chmod(0o644)
+    told = told_to_callguard(place)
+    assert told.startswith("fault: callguard can neither erase nor free what Asterisk writes")
+    assert f"-rw-r--r-- {ASTERISK}:{CALLGUARD} in drwxrws--- {CALLGUARD}:{CALLGUARD}" in told
+    assert "usermod -aG callguard asterisk" in told

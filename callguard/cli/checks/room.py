@@ -101,17 +101,18 @@ def _memory(config: Config) -> list[Finding]:
     if not own.enabled:
         return []
     try:
-        free = _spool_free(config)
+        free = _spool_free(config) - (config.spool.minimum_free_mb << 20)
     except OSError:
-        return []  # the spool cannot be looked at, which is a finding of its own
-    free -= config.spool.minimum_free_mb << 20
+        free = 0
+    if free <= 0:
+        return []  # nothing is recorded at all, which is a finding of its own
     each = own.look_back_seconds + own.block_seconds + FLUSH_SECONDS
     usual, worst = (round(calls * CALL_SECOND * seconds) for seconds in (each, own.spool_seconds))
     where = str(config.spool.directory)
     what = f"{calls} calls at once (spool.expected_calls) take {usual >> 20} MiB"
     if free < usual:
         remedy = "enlarge the tmpfs (mount -o remount,size=...), or lower vault.look_back_seconds"
-        return [fault("memory", f"{what}, and {max(0, free) >> 20} MiB are free", where, remedy)]
+        return [fault("memory", f"{what}, and {free >> 20} MiB are free", where, remedy)]
     what += f", and {worst >> 20} MiB when the vault cannot be written for {own.spool_seconds:.0f} s"
     if free < worst:
         seconds = free / (calls * CALL_SECOND)
