@@ -10,11 +10,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
+import structlog
+
 from callguard.asterisk.ami_line import AmiLine, Fields, OnAmiEvent
 from callguard.asterisk.backoff import Backoff
 from callguard.asterisk.errors import AmiLost, AmiRefused
 from callguard.asterisk.link import Link
 from callguard.asterisk.settings import AmiSettings
+from callguard.asterisk.versions import NOTES, Quirk, quirks_of
+
+log = structlog.get_logger(__name__)
 
 
 class Ami(Link[AmiLine]):
@@ -45,6 +50,7 @@ class Ami(Link[AmiLine]):
         super().__init__(
             on_up=None if on_up is None else lambda _line: on_up(self), on_down=on_down, backoff=backoff
         )
+        self.quirks: frozenset[Quirk] = frozenset()  #: what is different on the Asterisk that is there
         self._settings = settings
         self._on_event = on_event
 
@@ -61,6 +67,8 @@ class Ami(Link[AmiLine]):
         Returns:
             The headers of the answer.
         """
+        if name == "MixMonitorMute" and Quirk.MUTE_LOCKS_UP in self.quirks:
+            raise AmiRefused(f"not sent, this Asterisk {NOTES[Quirk.MUTE_LOCKS_UP].lacks}", name)
         return await self._up(name).ask(
             name, fields, self._settings.deadline if deadline is None else deadline
         )
@@ -110,7 +118,22 @@ class Ami(Link[AmiLine]):
         return self._line
 
     async def _open(self) -> AmiLine:
-        return await AmiLine.open(self._settings, self._on_event)
+        line = await AmiLine.open(self._settings, self._on_event)
+        try:
+            self.quirks = await self._quirks(line)
+        except BaseException:
+            await line.close()
+            raise
+        return line
+
+    async def _quirks(self, line: AmiLine) -> frozenset[Quirk]:
+        try:
+            # CoreSettings tells it too, but wants another class of rights.
+            answer = await line.ask("Getvar", {"Variable": "VERSION()"}, self._settings.deadline)
+        except AmiRefused as error:
+            log.debug("Asterisk does not tell its release over AMI, a new one is assumed", why=str(error))
+            return frozenset()
+        return quirks_of(answer.get("Value", ""))
 
 
 def _named(mixmonitor_id: str, action: str) -> str:

@@ -31,6 +31,7 @@ from callguard.asterisk.handshake import CLOSING_SECONDS, ending, handshake
 from callguard.asterisk.playing import Playing
 from callguard.asterisk.settings import AriSettings
 from callguard.asterisk.verbs import AriVerbs, event_filter
+from callguard.asterisk.versions import Quirk, quirks_of
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +65,7 @@ class Ari(AriVerbs):
     ) -> None:
         self.app = settings.app
         self.replaced = False  #: another connection took over our application
+        self.quirks: frozenset[Quirk] = frozenset()  #: what is different on this Asterisk
         self._settings = settings
         self._session = session
         self._websocket = websocket
@@ -172,11 +174,24 @@ class Ari(AriVerbs):
             if error.status not in (404, 405):
                 raise
             log.debug("Asterisk has no event filter, unwanted events will arrive as well")
-        if settings.transport == "auto":
+        self.quirks = await self._quirks()
+        if settings.transport != "auto":
+            return
+        if Quirk.HTTP_ONLY in self.quirks:
+            log.info("this Asterisk takes no requests over the websocket, they go over HTTP")
+        else:
             try:
                 await self._ask_over_websocket("GET", "asterisk/ping", None, None, PROBE_SECONDS)
             except AriTimeout:
                 log.info("Asterisk takes no requests over the websocket, they go over HTTP")
+
+    async def _quirks(self) -> frozenset[Quirk]:
+        try:
+            version = (await self.asterisk_info()).version
+        except (AriRefused, AriUnreadable) as error:
+            log.debug("Asterisk does not tell its release, a new one is assumed", why=str(error))
+            return frozenset()
+        return quirks_of(version)
 
     def _blocked(self, channel: str | None) -> bool:
         """Whether a request over the websocket would wait, or make others wait, behind a slow one."""

@@ -40,8 +40,11 @@ class FakeAmi:
     username: str = "callguard"
     secret: str = "s3cret-of-ami"
     banner: bytes = b"Asterisk Call Manager/11.0.0\r\n"
+    version: str = "22.10.1"
     port: int = 0
-    actions: list[dict[str, str]] = field(default_factory=list)  #: all that arrived, pings of the link aside
+    actions: list[dict[str, str]] = field(
+        default_factory=list
+    )  #: all that arrived, but what the link asks by itself
     lines: list[str] = field(default_factory=list)  #: every line that arrived
     connections: int = 0
     unanswered: set[str] = field(default_factory=set)  #: actions (by name) that get no answer
@@ -116,7 +119,7 @@ class FakeAmi:
 
     async def _take(self, action: dict[str, str], writer: asyncio.StreamWriter) -> None:
         name = action.get("Action", "")
-        if action.get("ActionID") != "callguard-pulse":
+        if action.get("ActionID") != "callguard-pulse" and action.get("Variable") != "VERSION()":
             self.actions.append(action)
             async with self.arrived:
                 self.arrived.notify_all()
@@ -133,6 +136,8 @@ class FakeAmi:
                 return "Response: Success\nActionID: {id}\nMessage: Authentication accepted\n\n"
             case "Ping":
                 return "Response: Success\nActionID: {id}\nPing: Pong\n\n"
+            case "Getvar" if action["Variable"] == "VERSION()":
+                return f"Response: Success\nActionID: {{id}}\nVariable: VERSION()\nValue: {self.version}\n\n"
             case "Status":
                 return STATUS
         return "Response: Success\nActionID: {id}\nMessage: Done\n\n"
