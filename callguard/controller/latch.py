@@ -176,20 +176,31 @@ class Latch:
         """
         self._census.start_over(channels)
         self._unseen.clear()
-        for customer, conversation in list(self._conversations.items()):
-            around = self._census.around(customer)
-            if conversation.call.capture in RUNNING:
-                self._unseen |= around
-                if not conversation.call.captures:
-                    await self.silence(customer)
-                continue
-            for channel in around:
-                began = time.monotonic()
-                if await stop_recorders(self._ami, channel):
-                    found = Foreign(kind=Kind.MIXMONITOR, channel=channel, seen=began)
-                    await self._evictions.ended(customer, found)
-                    self._tell(customer, conversation, found)
-            self._judge(customer, conversation)
+        for customer in list(self._conversations):
+            await self.look_anew(customer)
+
+    async def look_anew(self, customer: str) -> None:
+        """Nobody knows what began on this call until now: AMI was away, or another controller was here.
+
+        Raises:
+            AsteriskError: AMI is gone again.
+        """
+        conversation = self._conversations.get(customer)
+        if conversation is None:
+            return
+        around = self._census.around(customer)
+        if conversation.call.capture in RUNNING:
+            # Beside ours nothing can be counted; whatever is there falls silent with the next pause.
+            self._unseen |= around
+            if not conversation.call.captures:
+                await self.silence(customer)
+            return
+        for channel in around:
+            found = Foreign(kind=Kind.MIXMONITOR, channel=channel, seen=time.monotonic())
+            if await stop_recorders(self._ami, channel):
+                await self._evictions.ended(customer, found)
+                self._tell(customer, conversation, found)
+        self._judge(customer, conversation)
 
     # ------------------------------------------------------------------ judging
 
