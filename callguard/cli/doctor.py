@@ -15,6 +15,7 @@ import structlog
 from rich.console import Console
 
 from callguard.asterisk.ari import Ari
+from callguard.asterisk.versions import Quirk
 from callguard.cli.checks.announcements import check_files, check_playing
 from callguard.cli.checks.finding import Finding, Level, advice, fault, healthy
 from callguard.cli.checks.house import check_house
@@ -23,7 +24,6 @@ from callguard.cli.checks.pbx import (
     check_controller,
     check_modules,
     check_version,
-    deadlocks_on_mute,
 )
 from callguard.cli.checks.probe import check_dialplan, check_spool_is_written, probing
 from callguard.cli.checks.recorders import check_recorders
@@ -143,13 +143,7 @@ async def _on_probe(visit: Visit, ari: Ari) -> list[Finding]:
         findings += check_sharing(config=visit.config, probe=probe)
         findings += await check_playing(visit, ari, probe)
         if visit.ami is not None:
-            version = (await ari.asterisk_info()).version.split(".")
-            mute = not (
-                len(version) > 1
-                and version[0].isdigit()
-                and version[1].isdigit()
-                and deadlocks_on_mute(int(version[0]), int(version[1]))
-            )
+            mute = Quirk.MUTE_LOCKS_UP not in ari.quirks
             findings += await check_hears(visit, ari, visit.ami, probe, mute=mute)
         return findings
 

@@ -15,7 +15,7 @@ from callguard.cli.checks import room as room_checks
 from callguard.cli.checks import vault as vault_checks
 from callguard.cli.checks.finding import Finding, Level, advice, fault, healthy, ok, warning
 from callguard.cli.checks.house import check_law, check_ledger, check_secrets, check_spool
-from callguard.cli.checks.pbx import FEATURES, deadlocks_on_mute
+from callguard.cli.checks.pbx import judge_version
 from callguard.cli.checks.recorders import check_recorders
 from callguard.cli.checks.room import check_room
 from callguard.cli.checks.vault import check_vault
@@ -158,29 +158,24 @@ def test_files_that_include_each_other_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "lacking"),
+    ("version", "levels", "said"),
     [
-        ((22, 10), []),
-        ((23, 1), []),
-        ((24, 0), []),
-        ((22, 6), ["StasisBroadcast"]),
-        ((22, 3), ["StasisBroadcast", "requests over the websocket"]),
-        ((21, 9), ["StasisBroadcast"]),
-        ((20, 17), []),
-        ((20, 2), ["StasisBroadcast", "requests over the websocket", "muting one recording by its id"]),
-        ((18, 26), ["StasisBroadcast", "requests over the websocket"]),
-        ((16, 28), ["StasisBroadcast", "requests over the websocket", "muting one recording by its id"]),
+        ("22.10.1+dfsg", [Level.OK], "Asterisk 22.10.1"),
+        ("24.0.0", [Level.OK], "Asterisk 24.0.0"),
+        ("22.6.0", [Level.OK, Level.ADVICE, Level.ADVICE], "no StasisBroadcast: a frozen controller costs"),
+        ("16.28.0~dfsg-0+deb11u10", [Level.OK, *[Level.ADVICE] * 5], "a pause silences every recording"),
+        ("18.2.0", [Level.OK, Level.FAULT, *[Level.ADVICE] * 5], "recorders of others are not noticed"),
+        ("18.18.0", [Level.OK, Level.WARNING, *[Level.ADVICE] * 4], "a pause ends the recording"),
+        ("20.4.0", [Level.OK, Level.WARNING, *[Level.ADVICE] * 4], "gone from 18.20, 20.5, 21.0 on"),
+        ("13.38.3", [Level.FAULT], "older than 16"),
+        ("GIT-master-1a2b3c", [Level.ADVICE], "which says no release"),
     ],
 )
-def test_what_a_version_lacks(version: tuple[int, int], lacking: list[str]) -> None:
-    assert [feature.name for feature in FEATURES if not feature.in_version(*version)] == lacking
-
-
-def test_versions_that_lock_up_on_a_pause() -> None:
-    assert [v for v in ((18, 17), (18, 18), (20, 4), (20, 5), (22, 3)) if deadlocks_on_mute(*v)] == [
-        (18, 18),
-        (20, 4),
-    ]
+def test_what_is_lost_or_dangerous_on_a_release_is_told(version: str, levels: list[Level], said: str) -> None:
+    findings = judge_version(version)
+    assert [one.level for one in findings] == levels
+    assert said in " ".join(f"{one.what} {one.remedy}" for one in findings)
+    assert all(one.remedy for one in findings if one.level is not Level.OK)
 
 
 @pytest.mark.parametrize(

@@ -2,54 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from callguard.asterisk.ari import Ari
 from callguard.asterisk.errors import AriRefused
+from callguard.asterisk.versions import NOTES, OLDEST, quirks_of, release_of
 from callguard.cli.checks.finding import Finding, advice, fault, ok, warning
 from callguard.cli.checks.visit import Visit
-
-OLDEST = 16
 
 #: Clocks further apart than this make entries of the ledger and of Asterisk's logs hard to match, seconds.
 CLOCK_TOLERANCE = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feature:
-    """Something that came in the middle of several branches of Asterisk."""
-
-    name: str
-    since: Mapping[int, int]  #: branch -> its first release that has it
-    lost: str  #: what callers or administrators lose without it
-
-    def in_version(self, major: int, minor: int) -> bool:
-        """Whether that release has it."""
-        first = self.since.get(major)
-        return major > max(self.since) if first is None else minor >= first
-
-
-#: Releases as their change logs name them, and as seen in the sources of these tags.
-FEATURES = (
-    Feature(
-        name="StasisBroadcast",
-        since={20: 17, 22: 7, 23: 1},
-        lost="a frozen controller costs a new caller up to 5 s of silence instead of half a second",
-    ),
-    Feature(
-        name="requests over the websocket",
-        since={20: 14, 21: 9, 22: 4},
-        lost="each request costs twice the processor time",
-    ),
-    Feature(
-        name="muting one recording by its id",
-        since={18: 18, 20: 3, 21: 0, 22: 0},
-        lost="a pause mutes every recording of a channel, also those of others",
-    ),
-)
+#: How loudly a note is told: by whether it is dangerous, and whether callguard does something about it.
+_LEVELS = {
+    (True, False): fault,
+    (True, True): warning,
+    (False, False): advice,
+    (False, True): advice,
+}
 
 #: What the dialplan and the controller cannot work without, and what for.
 REQUIRED = {
@@ -80,37 +51,35 @@ REQUIRED = {
 USEFUL = {
     "chan_rtp": "doctor's test for lost voices",
     "func_periodic_hook": "warning tones",
+    "func_version": "knowing the release over AMI, and both directions in step on Asterisk 16 and 17",
     "res_stasis_recording": "doctor's test for lost voices",
     "res_stasis_snoop": "spoken answers",
 }
 
 
 async def check_version(_: Visit, ari: Ari) -> list[Finding]:
-    """The version, and what an older one lacks."""
-    text = (await ari.asterisk_info()).version
-    found = re.search(r"(\d+)\.(\d+)", text)
-    if found is None:
+    """The release, and what is lost or dangerous on it."""
+    return judge_version((await ari.asterisk_info()).version)
+
+
+def judge_version(text: str) -> list[Finding]:
+    """What is to be said of an Asterisk that calls itself so."""
+    release = release_of(text)
+    if release is None:
         remedy = "compare with the releases that README names; everything else here still holds"
         return [advice("version", f"Asterisk calls itself {text!r}, which says no release", "", remedy)]
-    major, minor = int(found[1]), int(found[2])
-    if major < OLDEST:
+    if release[0] < OLDEST:
         what = f"Asterisk {text} is older than {OLDEST}, the oldest that callguard works with"
         return [fault("version", what, "", "upgrade Asterisk to a supported release, such as 22")]
     findings = [ok("version", f"Asterisk {text}")]
-    if deadlocks_on_mute(major, minor):
-        what = f"Asterisk {text} can lock up when a recording is paused (its issue 233)"
-        findings.append(fault("version", what, "", "upgrade to at least 18.20 or 20.5"))
-    for feature in FEATURES:
-        if not feature.in_version(major, minor):
-            first = ", ".join(f"{branch}.{release}" for branch, release in feature.since.items())
-            what = f"no {feature.name} (from {first}): {feature.lost}"
-            findings.append(advice("version", what, f"Asterisk {text}", "upgrade Asterisk"))
+    quirks = quirks_of(text)
+    for note in (note for quirk, note in NOTES.items() if quirk in quirks):
+        told = _LEVELS[note.dangerous, bool(note.instead)]
+        what = "; ".join(filter(None, (f"this release {note.lacks}: {note.symptom}", note.instead)))
+        findings.append(
+            told("version", what, f"Asterisk {text}", f"upgrade Asterisk (gone from {note.fixed} on)")
+        )
     return findings
-
-
-def deadlocks_on_mute(major: int, minor: int) -> bool:
-    """Releases in which MixMonitorMute can lock a channel for good (asterisk issue 233)."""
-    return (major, minor) in {(18, 18), (18, 19), (20, 3), (20, 4)}
 
 
 async def check_modules(_: Visit, ari: Ari) -> list[Finding]:
