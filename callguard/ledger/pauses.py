@@ -143,6 +143,7 @@ class _Reading:
         self._capturing = False
         self._recorded = False  #: since the payment before
         self._paused = False  #: since the payment before
+        self._asked_for = False  #: whether the newest silence is a pause
 
     def take(self, entry: Stored) -> None:
         """Take the next one in."""
@@ -165,13 +166,15 @@ class _Reading:
         match body.kind:
             case Kind.CAPTURE_STARTED:
                 self._capturing = self._recorded = True
-            case Kind.CAPTURE_PAUSED if body.hold == HOLD:
-                self._begin(entry, body.by)
+            case Kind.CAPTURE_PAUSED:
+                self._asked_for = body.hold == HOLD
+                if self._asked_for:
+                    self._begin(entry, body.by)
             case Kind.CAPTURE_CONFIRMED:
                 self._change(confirmed=True)
             case Kind.CAPTURE_EXTENDED:
                 self._change(extended=True)
-            case Kind.CAPTURE_VERIFIED if self.pauses:
+            case Kind.CAPTURE_VERIFIED if self._asked_for:
                 # The samples of a short pause arrive after its end.
                 self.pauses[-1] = replace(self.pauses[-1], verified=True)
             case Kind.CAPTURE_STOPPED if body.number:  # others tell of the sealing
