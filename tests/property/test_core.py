@@ -39,7 +39,7 @@ from callguard.consent import events as ev
 from callguard.consent.call import DIALOGUE
 from callguard.consent.words import Basis, ConsentEntry, Meaning
 
-EVENTS = int(os.environ.get("CALLGUARD_CORE_EVENTS", "40000"))
+EVENTS = int(os.environ.get("CALLGUARD_CORE_EVENTS", "60000"))
 STEPS = 100
 EVENTS_A_RUN = 65  # of a hundred steps some pass without an event
 
@@ -93,9 +93,9 @@ plans = st.builds(
 DIALOGUE_EVENTS = [
     *["prompt_ends"] * 12,
     *["digit"] * 6,
-    *["time_up"] * 4,
+    *["time_up"] * 6,
     *["ledger_catches_up"] * 6,
-    *["speech"] * 4,
+    *["speech"] * 3,
     "stale_prompt_ends",
     "stale_timer",
     "fault",
