@@ -28,8 +28,8 @@ async def stop_recorders(ami: Ami, channel: str) -> int:
 
 
 def is_denied(error: AmiRefused) -> bool:
-    """Whether we lack a right, instead of there being nothing left to stop."""
-    return "permission denied" in error.message.lower()
+    """Whether an order was not carried out, instead of there being nothing that it could be given to."""
+    return "permission denied" in error.message.lower() or error.message.startswith("not sent")
 
 
 async def stop_every_recorder(ami: Ami) -> int:
