@@ -75,6 +75,15 @@ def shipped_features() -> str:
     return _shipped("callguard-features.conf")
 
 
+def shipped_lamps() -> str:
+    """The hints that telephones' lamps subscribe to; the same for every site.
+
+    Raises:
+        ConfigError: the installation lacks it.
+    """
+    return _shipped("callguard-lamps.conf")
+
+
 def render_features(config: Config) -> str:
     """The hot keys of features.conf, with a site's codes.
 

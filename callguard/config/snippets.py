@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import jinja2
 
 from callguard.asterisk.settings import RECORDING_EVENTS
-from callguard.config.dialplan import render_dialplan, render_features
+from callguard.config.dialplan import render_dialplan, render_features, shipped_lamps
 from callguard.config.models import Config
 from callguard.shipped import shipped
 
@@ -60,7 +60,11 @@ def render_snippets(config: Config, permit: str = "127.0.0.1") -> dict[str, str]
         "queues": {name: _queue(config, name) for name in config.queues},
     }
     snippets = {name: _render(name, values) for name in _FILES}
-    own = {"callguard.conf": render_dialplan(config), "callguard-features.conf": render_features(config)}
+    own = {
+        "callguard.conf": render_dialplan(config),
+        "callguard-features.conf": render_features(config),
+        "callguard-lamps.conf": shipped_lamps(),
+    }
     return {**own, **snippets}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import soundfile
 
-from callguard.config.dialplan import shipped_features
+from callguard.config.dialplan import shipped_features, shipped_lamps
 from callguard.errors import LabError
 from callguard.lab import audio
 from callguard.lab.instance import Instance
@@ -122,6 +122,7 @@ class Pbx(Instance):
         super().write_conf()
         self.write_file("callguard.conf", self._dialplan)
         self.write_file("callguard-features.conf", shipped_features())
+        self.write_file("callguard-lamps.conf", shipped_lamps())
         self.write_file("numbers.conf", self._numbers)
         music = self.directory / "moh"
         music.mkdir(exist_ok=True)
