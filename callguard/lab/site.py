@@ -352,9 +352,10 @@ class Site:
         with contextlib.closing(
             sqlite3.connect(f"file:{self.directory}/ledger.db?mode=ro", uri=True)
         ) as database:
-            rows = database.execute("select text from entries order by position").fetchall()
-        entries = [json.loads(text) for (text,) in rows]
-        return [entry for entry in entries if call is None or entry["call"] == call]
+            every = "select text from entries order by position"
+            of_one = "select text from entries where call = ? order by position"
+            rows = database.execute(*((every,) if call is None else (of_one, (call,)))).fetchall()
+        return [json.loads(text) for (text,) in rows]
 
     def call_of(self, caller: str) -> str:
         """The id of the newest call from a number.
