@@ -23,6 +23,7 @@ from callguard.config.forms import (
     Url,
     Words,
 )
+from callguard.config.parties import Parties
 from callguard.config.pause import Pause
 from callguard.config.section import Secret, Section
 from callguard.config.tone import WarningTone
@@ -302,6 +303,7 @@ class Config(Section):
     prompts: Prompts = Prompts()
     spool: Spool = Spool()
     pause: Pause = Pause()
+    parties: Parties = Parties()
     tone: WarningTone = WarningTone()
     vault: Vault = Vault()
     ledger: Ledger = Ledger()

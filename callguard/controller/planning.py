@@ -42,6 +42,11 @@ from callguard.prompts.phrasing import TO_AGENTS
 KEPT_PLANS = 2000
 
 
+#: A number with fewer digits is an extension, not a line of the public network (E.164 has none that short
+#: with its area code).
+SHORTEST_NUMBER = 7
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What is known of a call when it arrives. The numbers are as the PBX gave them: anything."""
@@ -107,6 +112,19 @@ class Planner:
         """
         ruling = rule_for(self.table, parties, region=self.config.site.country)
         return self.admitted(queue, ruling, admit(self.table, ruling, self._terms[queue]), language)
+
+    def joined(self, request: Request, number: str) -> Planned:
+        """The plan for a call that one more party comes to, for what that party is told and asked.
+
+        Raises:
+            PromptError: see ``plan``.
+        """
+        # A short number is an extension of the PBX: whoever has it sits where the agents do.
+        if sum(character.isdigit() for character in number) >= SHORTEST_NUMBER:
+            newcomer = PartyFacts(role="joined", number=number)
+        else:
+            newcomer = PartyFacts(role="joined", site=agents_at(self.config, request.queue))
+        return self.for_parties(request.queue, [*self.parties(request), newcomer])
 
     def admitted(
         self, queue: str, ruling: Ruling, admission: Admission, language: str | None = None

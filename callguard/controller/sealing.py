@@ -109,14 +109,14 @@ class Keeper:
 
     # ------------------------------------------------------------------ one recording
 
-    async def begin(self, call: Call, channel: str, consent: ConsentEntry) -> None:
+    async def begin(self, call: Call, channel: str, consent: ConsentEntry, number: int) -> None:
         """The recorder runs: seal what it writes. A vault that cannot be written is an alert, and retried.
 
         Raises:
             RecordingError: the spool is full, or the announcement cannot be put at the head.
         """
         plan = call.agreed
-        recording = recording_of(call.id, 1)
+        recording = recording_of(call.id, number)
         metadata = {
             "channel": channel,
             "queue": plan.recorded_queue,
@@ -126,23 +126,25 @@ class Keeper:
         }
         answer = {"form": consent.answer.kind, "value": consent.answer.value}
         head, marks = b"", [("answer", answer)]
-        if wants_head(plan):
+        if wants_head(plan) and number == 1:
             played = await asyncio.to_thread(evidence, announcements(consent))
             head = played.pcm
             marks = [("announcement", {"sha256": ",".join(played.sha256)}), *marks]
-        await self._sealer.begin(recording, self._spool.paths(call.id), metadata, head=head, head_marks=marks)
+        await self._sealer.begin(
+            recording, self._spool.paths(call.id, number), metadata, head=head, head_marks=marks
+        )
 
-    def keeps(self, call: str) -> bool:
+    def keeps(self, call: str, number: int) -> bool:
         """Whether the recording of a call is under way here."""
-        return recording_of(call, 1) in self._sealer.captures
+        return recording_of(call, number) in self._sealer.captures
 
-    def tape(self, call: str) -> SealedTape:
+    def tape(self, call: str, number: int) -> SealedTape:
         """The samples of a call's recording."""
-        return SealedTape(self._sealer, recording_of(call, 1))
+        return SealedTape(self._sealer, recording_of(call, number))
 
-    def silenced(self, call: str) -> tuple[Silence | None, int | None]:
+    def silenced(self, call: str, number: int) -> tuple[Silence | None, int | None]:
         """Whether a recording was to be silent when the run before ended, and what is on hold for that."""
-        return self._sealer.silenced(recording_of(call, 1))
+        return self._sealer.silenced(recording_of(call, number))
 
     def sealing(self) -> Sealing:
         """How the sealer does."""
@@ -150,17 +152,17 @@ class Keeper:
             recordings=len(self._sealer.captures), behind=self._sealer.behind(), memory=self._sealer.memory()
         )
 
-    async def end(self, call: str) -> float:
+    async def end(self, call: str, number: int) -> float:
         """The recorder stopped: seal the rest; returns the seconds that were captured."""
-        return await self._seal(recording_of(call, 1))
+        return await self._seal(recording_of(call, number))
 
-    async def destroy(self, call: str, *, by: str, reason: str) -> None:
+    async def destroy(self, call: str, number: int, *, by: str, reason: str) -> None:
         """Destroy a recording, in the spool and in the vault; the ledger keeps the certificate.
 
         Raises:
             RecordingError: the vault could not destroy its part; that is tried again.
         """
-        recording = recording_of(call, 1)
+        recording = recording_of(call, number)
         certificate = await self._sealer.discard(recording, by=by, reason=reason)
         body = Retention(
             action="shred", recording=recording, by=by, reason=reason, certificate=certificate.sha256
@@ -200,6 +202,7 @@ class Keeper:
         body = Capture(
             kind=Kind.CAPTURE_STOPPED,
             recording=recording,
+            segment=int(recording.rpartition("-")[2]),
             offset=finished.samples,
             rate=RATE,
             reason=finished.missing or "sealed",

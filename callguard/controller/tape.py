@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from callguard.errors import RecordingError
-from callguard.recording import PAUSE, Sealer, Silence, Spool, Strand
+from callguard.recording import CARD, PAUSE, Sealer, Silence, Spool, Strand
 
 
 class Tape(Protocol):
@@ -19,11 +19,17 @@ class Tape(Protocol):
     def samples(self) -> int:
         """How many reached the spool; Asterisk brings them every 2.05 s (32 KiB a file, 22.10.1)."""
 
+    def arrived(self) -> tuple[int, float]:
+        """As `samples`, and when the newest of them came (monotonic seconds, never too early)."""
+
     def hold(self, first: int) -> int:
         """Nothing from this sample on becomes durable until `release`; returns the first really on hold."""
 
     def release(self) -> None:
         """What is on hold may become durable."""
+
+    def guard(self, first: int | None) -> None:
+        """The same for keys that may become a number, with a hold of its own; None: they did not."""
 
     def silence(self, silence: Silence | None) -> None:
         """Remember that it is, or is no longer, to be silent; a crash of ours does not forget it."""
@@ -52,6 +58,10 @@ class SealedTape:
         """See `Tape`."""
         return self.sealer.samples(self.recording)
 
+    def arrived(self) -> tuple[int, float]:
+        """See `Tape`."""
+        return self.sealer.arrived(self.recording)
+
     def hold(self, first: int) -> int:
         """See `Tape`."""
         return self.sealer.hold(self.recording, first, PAUSE)
@@ -59,6 +69,12 @@ class SealedTape:
     def release(self) -> None:
         """See `Tape`."""
         self.sealer.release(self.recording, PAUSE)
+
+    def guard(self, first: int | None) -> None:
+        """See `Tape`."""
+        self.sealer.release(self.recording, CARD)
+        if first is not None:
+            self.sealer.hold(self.recording, first, CARD)
 
     def silence(self, silence: Silence | None) -> None:
         """See `Tape`."""
@@ -87,19 +103,26 @@ class LooseTape:
     strand: Strand
 
     @classmethod
-    def of(cls, spool: Spool, call: str) -> LooseTape:
-        """The recording of a call."""
-        return cls(Strand(paths=spool.paths(call)))
+    def of(cls, spool: Spool, call: str, number: int) -> LooseTape:
+        """A segment of a call's recording."""
+        return cls(Strand(paths=spool.paths(call, number)))
 
     def samples(self) -> int:
         """See `Tape`."""
         return self.strand.samples()
+
+    def arrived(self) -> tuple[int, float]:
+        """See `Tape`."""
+        return self.strand.arrived()
 
     def hold(self, first: int) -> int:
         """Nothing is ever made durable here."""
         return first
 
     def release(self) -> None:
+        """Nothing is ever made durable here."""
+
+    def guard(self, first: int | None) -> None:
         """Nothing is ever made durable here."""
 
     def silence(self, silence: Silence | None) -> None:

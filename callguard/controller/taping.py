@@ -61,6 +61,7 @@ class Taping:
         channel: the customer's channel.
         confirm: seconds in which the recorder has to do as it is told.
         guard: seconds from a resume to the first sample that is written again.
+        number: the how-many-th segment of the call's recording.
     """
 
     studio: Studio
@@ -68,6 +69,7 @@ class Taping:
     channel: str
     confirm: float
     guard: float
+    number: int = 1
     sealing: bool = False
     captured: float = 0.0  #: seconds
     erased_seconds: float = 0.0  #: what was destroyed with the newest pause
@@ -95,7 +97,7 @@ class Taping:
             self._failed(ev.Fault.SPOOL, str(error))
             return
         deadline = time.monotonic() + PROOF_SECONDS
-        while not self.studio.spool.opened(self.name):
+        while not self.studio.spool.opened(self.name, self.number):
             if time.monotonic() > deadline:
                 self._failed(ev.Fault.CAPTURE, "Asterisk did not open the files of the recording")
                 return
@@ -108,22 +110,24 @@ class Taping:
         if consent is None:
             raise RecordingError("a recording runs that no consent stands for")
         if keeper is not None:
-            await keeper.begin(call, self.channel, consent)
+            await keeper.begin(call, self.channel, consent, self.number)
             self.sealing = True
-            return keeper.tape(call.id)
-        if wants_head(call.agreed):
+            return keeper.tape(call.id, self.number)
+        if wants_head(call.agreed) and self.number == 1:
             await asyncio.to_thread(put_head, self.studio.spool, call.id, consent)
-        return LooseTape.of(self.studio.spool, call.id)
+        return LooseTape.of(self.studio.spool, call.id, self.number)
 
     def taken_up(self, recorder: str) -> bool:
         """A controller before this one began it; returns whether it was to be silent when that one died."""
         keeper = self.studio.keeper
-        if keeper is None or not keeper.keeps(self.name):
-            self.recorder.taken_up(recorder, LooseTape.of(self.studio.spool, self.name), None, None)
+        if keeper is None or not keeper.keeps(self.name, self.number):
+            self.recorder.taken_up(
+                recorder, LooseTape.of(self.studio.spool, self.name, self.number), None, None
+            )
             return False
         self.sealing = True
-        silence, held = keeper.silenced(self.name)
-        self.recorder.taken_up(recorder, keeper.tape(self.name), silence, held)
+        silence, held = keeper.silenced(self.name, self.number)
+        self.recorder.taken_up(recorder, keeper.tape(self.name, self.number), silence, held)
         return silence is not None and silence.until is None
 
     # ------------------------------------------------------------------ orders
@@ -142,24 +146,24 @@ class Taping:
 
     async def stop(self, *, shred: bool) -> None:
         """End it; ``shred``: and destroy it. Raises AsteriskError, RecordingError."""
-        self.captured = self.studio.spool.seconds(self.name)
+        self.captured = self.studio.spool.seconds(self.name, self.number)
         await self.recorder.stop()
         if not shred:
             return
         if self.sealing and self.studio.keeper is not None:
             self.sealing = False
-            await self.studio.keeper.destroy(self.name, by="caller", reason="consent withdrawn")
+            await self.studio.keeper.destroy(self.name, self.number, by="caller", reason="consent withdrawn")
         else:
-            self.studio.spool.remove(self.name)
+            self.studio.spool.remove(self.name, self.number)
 
     async def ended(self, *, was_captured: bool) -> float:
         """The call is over; returns the seconds that were captured."""
         if self.sealing or was_captured:
             await self.recorder.ended()
         if self.sealing and self.studio.keeper is not None:
-            seconds = await self.studio.keeper.end(self.name)
+            seconds = await self.studio.keeper.end(self.name, self.number)
         else:
-            seconds = self.studio.spool.seconds(self.name) if was_captured else 0.0
+            seconds = self.studio.spool.seconds(self.name, self.number) if was_captured else 0.0
         self.captured = max(self.captured, seconds)
         return self.captured
 
@@ -182,6 +186,7 @@ class Taping:
         body = Capture(
             kind=Kind.CAPTURE_VERIFIED,
             recording=self.name,
+            segment=self.number,
             offset=offset,
             until=until,
             rate=RATE,
@@ -195,6 +200,7 @@ class Taping:
         body = Capture(
             kind=Kind.CAPTURE_ERASED,
             recording=self.name,
+            segment=self.number,
             offset=offset,
             until=until,
             rate=RATE,

@@ -11,11 +11,12 @@ from callguard.recording.evidence import Evidence, evidence
 from callguard.recording.measures import Listener, Measures, Recovered
 from callguard.recording.pending import Silence
 from callguard.recording.safe import Certificate, Finished, Safe, Writing
-from callguard.recording.sealer import PAUSE, Sealer, remove_orphans
+from callguard.recording.sealer import CARD, PAUSE, Sealer, remove_orphans
 from callguard.recording.spool import Spool
 from callguard.recording.strand import Strand
 
 __all__ = [
+    "CARD",
     "PAUSE",
     "Certificate",
     "Evidence",

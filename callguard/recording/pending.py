@@ -13,7 +13,7 @@ import base64
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Silence:
     since: float  #: when it was asked for; nothing from then on may become durable unproven
     until: float | None = None  #: when the recorder was told to go on
     drop: float = 0.0  #: seconds before it that are to be erased as soon as it is known where it began
+    first: int | None = None  #: the sample from which on all before it is to be erased
+    moment: float | None = None  #: and where that is known later, the moment from which on
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,9 +54,7 @@ class Pending:
     metadata: Mapping[str, str]
     key: bytes = field(repr=False)
     head_marks: tuple[Mark, ...] = ()
-    holds: dict[str, int] = field(
-        default_factory=dict
-    )  #: what for, from which sample on
+    holds: dict[str, int] = field(default_factory=dict)  #: what for, from which sample on
     silence: Silence | None = None  #: the recorder is to be silent, or the silence is not proven yet
     erased: list[tuple[int, int]] = field(default_factory=list)  #: spans not yet sealed, as zeros
     marks: list[Mark] = field(default_factory=list)  #: not yet sealed
@@ -149,7 +149,7 @@ class Pending:
             "key": base64.b64encode(self.key).decode(),
             "head_marks": [_told(mark) for mark in self.head_marks],
             "holds": self.holds,
-            "silence": [self.silence.since, self.silence.until, self.silence.drop] if self.silence else None,
+            "silence": astuple(self.silence) if self.silence else None,
             "erased": self.erased,
             "marks": [_told(mark) for mark in self.marks],
             "serial": self.serial,

@@ -37,8 +37,9 @@ T = TypeVar("T")
 
 KEY_BYTES = 32
 
-#: The purpose of the hold of a pause that is not proven.
+#: The purpose of the hold of a pause that is not proven, and of one for keys that may become a number.
 PAUSE = "pause"
+CARD = "card"
 
 
 class Sealer:
@@ -249,6 +250,14 @@ class Sealer:
             RecordingError: there is no such capture, or its files cannot be opened.
         """
         return self._known(recording).strand.samples()
+
+    def arrived(self, recording: str) -> tuple[int, float]:
+        """As `samples`, and when the newest of them came (monotonic seconds, never too early).
+
+        Raises:
+            RecordingError: as there.
+        """
+        return self._known(recording).strand.arrived()
 
     async def sounds(self, recording: str, from_sample: int, to_sample: int) -> tuple[int, int] | None:
         """Where a span is not zero: the first such sample of either party, and the one after the last.

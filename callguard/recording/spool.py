@@ -111,21 +111,22 @@ class Spool:
         except OSError:
             return False
 
-    def paths(self, call: str) -> tuple[Path, Path]:
-        """What the customer's channel hears from the caller (in) and plays to the caller (out)."""
-        return self.directory / f"{call}-in.sln", self.directory / f"{call}-out.sln"
+    def paths(self, call: str, number: int = 1) -> tuple[Path, Path]:
+        """Where Asterisk writes a call's n-th segment: what the caller said (in) and was told (out)."""
+        stem = call if number == 1 else f"{call}-{number}"
+        return self.directory / f"{stem}-in.sln", self.directory / f"{stem}-out.sln"
 
-    def opened(self, call: str) -> bool:
+    def opened(self, call: str, number: int = 1) -> bool:
         """Whether Asterisk opened both files.
 
         MixMonitor reports success, an id and a start even when it could not open a file (22.10.1), and
         samples arrive only after two seconds; that the files are there is the earliest proof.
         """
-        return all(path.exists() for path in self.paths(call))
+        return all(path.exists() for path in self.paths(call, number))
 
-    def seconds(self, call: str) -> float:
+    def seconds(self, call: str, number: int = 1) -> float:
         """How much of the call has reached the spool, in seconds of the longer direction."""
-        sizes = [path.stat().st_size for path in self.paths(call) if path.exists()]
+        sizes = [path.stat().st_size for path in self.paths(call, number) if path.exists()]
         return max(sizes, default=0) / (RATE * SAMPLE_BYTES)
 
     def head(self, call: str) -> Path:
@@ -148,13 +149,13 @@ class Spool:
         except OSError as error:
             raise RecordingError(f"{path}: the announcement cannot be kept ({error.strerror})") from error
 
-    def remove(self, call: str) -> None:
+    def remove(self, call: str, number: int = 1) -> None:
         """Destroy what was captured of a call; memory keeps no trace of a removed file.
 
         Raises:
             RecordingError: a file could not be removed.
         """
-        for path in (*self.paths(call), self.head(call)):
+        for path in (*self.paths(call, number), self.head(call)):
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,9 @@ _AT_ONCE = 80_000
 #: The most zeros that are written at a time.
 _ZEROS = bytes(1 << 16)
 
+#: The kernel stamps a write with the time of its last tick: up to so much before it was (seconds, 100 Hz).
+_COARSE = 0.01
+
 
 @dataclass(slots=True)
 class Strand:
@@ -31,6 +35,9 @@ class Strand:
     paths: tuple[Path, Path]
     _files: dict[Path, int] = field(default_factory=dict)
     _freed: int = 0
+    _known: tuple[int, int] = (0, 0)  #: the newest sizes that were seen, in samples
+    _came: float = 0.0  #: when the newest samples came, on the monotonic clock
+    _looked: float = 0.0  #: when the sizes were looked at last
 
     def open(self) -> bool:
         """Open the files; ``False`` while Asterisk has not made both.
@@ -55,12 +62,26 @@ class Strand:
         """Samples in either file; zeros while they are not there."""
         if not self.open():
             return 0, 0
-        caller, agent = (os.fstat(self._files[path]).st_size // SAMPLE_BYTES for path in self.paths)
+        stats = [os.fstat(self._files[path]) for path in self.paths]
+        caller, agent = (stat.st_size // SAMPLE_BYTES for stat in stats)
+        now = time.monotonic()
+        if (caller, agent) != self._known:
+            # What we erase and free ourselves stamps the files too, but does not make them longer.
+            written = now - max(0.0, time.time() - max(stat.st_mtime for stat in stats)) + _COARSE
+            self._known, self._came = (caller, agent), min(max(written, self._looked), now)
+        self._looked = now
         return caller, agent
 
     def samples(self) -> int:
         """How many samples are there of both parties."""
         return min(self.sizes())
+
+    def arrived(self) -> tuple[int, float]:
+        """How many samples are there of both parties, and when the newest came, on the monotonic clock.
+
+        That moment may be told too late, up to when it was looked for, but never too early.
+        """
+        return self.samples(), self._came
 
     def read(self, start: int, end: int) -> bytes:
         """Samples ``start`` to ``end``, interleaved; a side that ends earlier is silent from there on."""
