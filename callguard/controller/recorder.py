@@ -5,9 +5,10 @@ A pause has two moments. *Confirmed*: Asterisk answered for this very MixMonitor
 because Asterisk brings samples in pieces of 2.05 s. What is not proven stays on hold and never becomes
 durable, so a recorder that only says that it is silent is found out before anything of it is kept.
 
-Where in the samples a moment lies is reckoned backwards from the arrival of the piece that holds it. A
-recorder that wrote nothing for a while (neither party sent a packet) is further on than that, never less
-far; so what is reckoned to be said after the pause was asked for may be more than was, and is erased.
+Where in the samples a moment lies is reckoned backwards from the arrival of the piece that holds it, as the
+kernel stamped it. A recorder that wrote nothing for a while (neither party sent a packet) is further on than
+that, never less far; so what is reckoned to be said after the pause was asked for may be more than was, and
+is erased.
 
 Decided 2026-11: to wait before a resume for as long as Asterisk may hold speech back (0.5 s, the limit of
 its audiohook queue), not for what was measured (14 ms). What lost: to go on at once and to look for what was
@@ -79,18 +80,30 @@ class Pause:
     """A pause on its way to be proven."""
 
     since: float  #: monotonic seconds at which it was asked for
+    there: int  #: samples that had reached the spool by then
     start: int  #: the first sample that is on hold for it
     until: float | None = None  #: when the recorder was told to go on
     drop: float = 0.0  #: seconds before it that are to be erased
+    first: int | None = None  #: all before it is to be erased from this sample on
+    moment: float | None = None  #: and where that sample is known later, from this moment on
+    why: str = "dropped with the pause"
+    ordered: bool = True  #: the recorder was told; until then it is only known what is to be erased
     begin: int | None = None  #: the first sample of the silence, once that is known
 
     def at(self, moment: float, there: int, seen: float) -> int:
         """Which sample was written at a moment, when ``there`` were there at ``seen``."""
         return there - round((seen - moment) * RATE)
 
+    def unwanted(self, there: int, seen: float) -> int | None:
+        """The first sample before it that is to be erased, as far as it can still be; None when none is."""
+        if self.first is None:
+            return None
+        known = self.first if self.moment is None else max(self.first, self.at(self.moment, there, seen))
+        return max(known, self.start)
+
     def silence(self) -> Silence:
         """What a crash must not forget of it."""
-        return Silence(self.since, self.until, self.drop)
+        return Silence(self.since, self.until, self.drop, self.first, self.moment)
 
 
 @dataclass(slots=True, eq=False)
@@ -117,7 +130,6 @@ class Recorder:
     _silent: bool = False  #: what was ordered last
     _resume: asyncio.Task[None] | None = None
     _proof: asyncio.Task[None] | None = None
-    _arrived: float = 0.0  #: when the newest piece of samples was seen
 
     # ------------------------------------------------------------------ orders
 
@@ -135,9 +147,13 @@ class Recorder:
         """A controller before this one began it, and may have been in the middle of a pause."""
         self.id, self.tape = identity, tape
         if silence is not None and held is not None:
-            self._pause = Pause(silence.since, held, silence.until, silence.drop)
+            self._pause = Pause(
+                silence.since, held, held, silence.until, silence.drop, silence.first, silence.moment
+            )
             if silence.until is not None:
                 self._prove()
+        elif held is not None:
+            tape.release()
 
     async def pause(self) -> None:
         """Be silent, both directions.
@@ -153,11 +169,9 @@ class Recorder:
             await self._silence(self.tape)
 
     async def _silence(self, tape: Tape) -> None:
-        now, there = time.monotonic(), tape.samples()
-        pause = self._pause
-        if pause is None or pause.until is not None:
-            # One that is over but not proven to its end keeps its hold, which is the earlier one.
-            self._pause = pause = Pause(now, tape.hold(there))
+        pause, there = self._next(tape), tape.samples()
+        if not pause.ordered:
+            pause.since, pause.there, pause.ordered = time.monotonic(), there, True
         tape.silence(pause.silence())
         try:
             async with asyncio.timeout(self.confirm):
@@ -168,6 +182,15 @@ class Recorder:
             raise AmiRefused(f"the pause was not confirmed: {detail}", "MixMonitorMute") from error
         self.owner.recorder_is("paused", there)
         self._prove()
+
+    def _next(self, tape: Tape) -> Pause:
+        """The pause that is on, or the one that is about to be ordered."""
+        pause = self._pause
+        if pause is None or pause.until is not None:
+            # One that is over but not proven to its end keeps its hold, which is the earlier one.
+            there = tape.samples()
+            self._pause = pause = Pause(time.monotonic(), there, tape.hold(there), ordered=False)
+        return pause
 
     def resume(self) -> None:
         """Write again, once nothing can be held back that was said before."""
@@ -194,6 +217,14 @@ class Recorder:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.owner.unproven(f"recording did not go on: {error or 'Asterisk did not answer in time'}")
 
+    def speak(self) -> None:
+        """Not to be silent when it begins."""
+        self._silent = False
+
+    def follow(self, other: Recorder) -> None:
+        """Begin in the state that another one was told to be in."""
+        self._silent = other._silent
+
     async def erase_last(self, seconds: float, why: str) -> None:
         """Destroy what was recorded last before the pause.
 
@@ -210,26 +241,50 @@ class Recorder:
         if pause.begin is not None:
             await self._erase(tape, max(0, pause.begin - wanted), pause.begin, why)
             return
-        first = max(0, pause.start - wanted)
-        pause.start, pause.drop = tape.hold(first), max(pause.drop, seconds)
+        first = max(0, pause.there - wanted)
+        held = tape.hold(first)
+        pause.start, pause.drop = min(pause.start, held), max(pause.drop, seconds)
         tape.silence(pause.silence())
         # Where the pause begins is not known yet: up to a piece (2.05 s) less than was feared is enough.
-        if pause.start > first + PIECE:
+        if held > first + PIECE:
             raise RecordingError(
                 f"not all of the {seconds:g} s before the pause can be erased, the first was sealed already; "
                 "raise vault.look_back_seconds, or withdraw and destroy the recording"
             )
 
-    async def erase_from(self, first: int, why: str) -> None:
-        """As `erase_last`, from a sample on that was put on hold before.
+    async def erase_from(self, first: int, why: str, *, moment: float | None = None) -> None:
+        """Destroy what was recorded from a sample on, up to the pause that is on or is about to be ordered.
+
+        Should the recording end before that pause, all from there on is destroyed. It outlives a crash.
+
+        Args:
+            first: the sample. It is on hold until now, and from here on for the pause.
+            why: for the ledger.
+            moment: where it will be known better, with the next samples, which one it is: what was recorded
+                from this moment on (monotonic seconds), and nothing before ``first``.
 
         Raises:
-            RecordingError: as there.
+            RecordingError: part of it is durable already; the rest is, or will be, erased.
         """
-        if self._pause is not None and self._pause.begin is None:
-            await self.erase_last(max(0, self._pause.start - first) / RATE + PIECE / RATE, why)
-        elif self._pause is not None and self.tape is not None and self._pause.begin is not None:
-            await self._erase(self.tape, first, self._pause.begin, why)
+        tape = self.tape
+        if tape is None:
+            raise RecordingError("nothing was recorded yet, so nothing can be erased")
+        pause = self._next(tape)
+        if pause.begin is not None:
+            known = first if moment is None else max(first, pause.at(moment, *tape.arrived()))
+            await self._erase(tape, known, pause.begin, why)
+            return
+        held = tape.hold(first)
+        pause.start = min(pause.start, held)
+        if pause.first is None or first < pause.first:
+            pause.first, pause.moment = first, moment
+        pause.why = why
+        tape.silence(pause.silence())
+        if held > first:
+            raise RecordingError(
+                f"{held - first} samples of what was to be erased were sealed already; "
+                "withdraw the recording and destroy it"
+            )
 
     async def stop(self) -> None:
         """End it.
@@ -258,7 +313,7 @@ class Recorder:
     async def _watch(self) -> None:
         """Look at the samples of each pause as they arrive, until it is over."""
         tape = self.tape
-        while tape is not None and (pause := self._pause) is not None:
+        while tape is not None and (pause := self._pause) is not None and pause.ordered:
             try:
                 end = await self._prove_one(tape, pause)
             except Unproven as error:
@@ -270,15 +325,15 @@ class Recorder:
                 self._pause = None
                 tape.silence(None)
             elif self._pause is not None:
-                self._pause.start = tape.hold(end)
+                # What is to be erased before it may have begun earlier.
+                self._pause.start = tape.hold(min(end, self._pause.start))
 
     async def _prove_one(self, tape: Tape, pause: Pause) -> int:
         """One pause, from its first sample to its last; returns the first sample after it."""
-        there, seen = await self._piece(tape, pause.start)
-        latest = pause.at(pause.since + LATEST, there, seen)
-        while there <= latest and not self._is_over(pause, seen):
+        there, seen = await self._piece(tape, pause.there)
+        while there <= pause.at(pause.since + LATEST, there, seen) and not self._is_over(pause, seen):
             there, seen = await self._piece(tape, there)
-        proven = await self._began(tape, pause, latest, there, seen)
+        proven = await self._began(tape, pause, there, seen)
         self._hold_from(tape, pause, proven)
         while not self._is_over(pause, seen):
             there, seen = await self._piece(tape, proven)
@@ -300,19 +355,21 @@ class Recorder:
 
     async def _piece(self, tape: Tape, after: int) -> tuple[int, float]:
         """Wait for samples after this one: how many there are then, and when they were seen."""
-        while (there := tape.samples()) <= after:
+        there, came = tape.arrived()
+        while there <= after:
             # Pieces come every 2.05 s; in between there is nothing to look for.
-            rest = self._arrived + REGULAR - time.monotonic()
+            rest = came + REGULAR - time.monotonic()
             await asyncio.sleep(max(LOOK, min(rest, REGULAR)))
-        self._arrived = time.monotonic()
-        return there, self._arrived
+            there, came = tape.arrived()
+        return there, came
 
-    async def _began(self, tape: Tape, pause: Pause, latest: int, there: int, seen: float) -> int:
+    async def _began(self, tape: Tape, pause: Pause, there: int, seen: float) -> int:
         """Find the first sample of the silence; returns up to where it is proven.
 
         What was said after the pause was asked for is erased; so is what was to be dropped before it.
         """
-        latest = min(max(latest, pause.start), there)
+        latest = pause.at(pause.since + LATEST, there, seen)
+        latest = min(max(latest, pause.there), there)
         end = there
         if pause.until is not None and self._is_over(pause, seen):
             end = min(max(pause.at(pause.until, there, seen), latest), there)
@@ -329,6 +386,8 @@ class Recorder:
         if pause.drop:
             first = latest - round((LATEST + pause.drop) * RATE)
             await self._erase(tape, max(first, pause.start), pause.begin, "dropped with the pause")
+        if (unwanted := pause.unwanted(there, seen)) is not None:
+            await self._erase(tape, unwanted, pause.begin, pause.why)
         return end
 
     async def _over(self, tape: Tape, pause: Pause, proven: int, there: int, seen: float) -> int:
@@ -365,9 +424,7 @@ class Recorder:
             return
         first = pause.start - round(pause.drop * RATE) if pause.begin is None else pause.start
         await self._erase(tape, max(first, pause.start), tape.samples(), why)
-        tape.release()
-        tape.silence(None)
-        self._pause = None
+        self._forget(tape)
 
     # ------------------------------------------------------------------ the end
 
@@ -379,7 +436,7 @@ class Recorder:
             return
         try:
             if pause is not None and not self.broken:
-                await self._prove_rest(tape, pause)
+                await (self._prove_rest(tape, pause) if pause.ordered else self._erase_rest(tape, pause))
         except Unproven as error:
             self.owner.unproven(str(error))
         finally:
@@ -387,15 +444,28 @@ class Recorder:
 
     async def _prove_rest(self, tape: Tape, pause: Pause) -> None:
         """A pause that lasted to the end of the call, or was over but not proven yet."""
+        over, there = await self._last(tape)
+        proven = pause.start
+        if pause.begin is None:
+            proven = await self._began(tape, pause, there, over)
+        await self._over(tape, pause, proven, there, over)
+        self._forget(tape)
+
+    async def _erase_rest(self, tape: Tape, pause: Pause) -> None:
+        """A pause was about to be ordered when the recording ended."""
+        over, there = await self._last(tape)
+        if (unwanted := pause.unwanted(there, over)) is not None:
+            await self._erase(tape, unwanted, there, pause.why)
+        self._forget(tape)
+
+    async def _last(self, tape: Tape) -> tuple[float, int]:
+        """When it was over, and how many samples there were in the end."""
         over, there = time.monotonic(), tape.samples()
         while time.monotonic() - over < LAST and tape.samples() == there:  # noqa: ASYNC110 - Asterisk writes them
             await asyncio.sleep(LOOK)
-        there = tape.samples()
-        proven = pause.start
-        if pause.begin is None:
-            latest = pause.at(pause.since + LATEST, there, over)
-            proven = await self._began(tape, pause, latest, there, over)
-        await self._over(tape, pause, proven, there, over)
+        return over, tape.samples()
+
+    def _forget(self, tape: Tape) -> None:
         tape.release()
         tape.silence(None)
         self._pause = None
