@@ -5,7 +5,7 @@ The facts to compare with come from the ledger, which this room does not know.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,27 +13,32 @@ from numpy.typing import NDArray
 
 from callguard.vault.errors import VaultError
 from callguard.vault.export import whole
+from callguard.vault.keytones import key_tones, rests
 from callguard.vault.marks import Mark
 from callguard.vault.reading import Finding, Reading
 from callguard.vault.sound import RATE, Stereo, stereo
-from callguard.vault.tone import Tone, goertzel, one_channel, runs
+from callguard.vault.tone import Tone, one_channel, runs
 
-#: ITU-T Q.23: the rows and columns of a telephone's keys.
-ROWS = (697.0, 770.0, 852.0, 941.0)
-COLUMNS = (1209.0, 1336.0, 1477.0, 1633.0)
-
-#: A window of 25.6 ms separates the frequencies (they are 73 Hz apart at least), every 12.8 ms.
-_KEY_WINDOW = 205
-_KEY_STEP = 102
-#: Shorter than this nothing counts as a key (Q.24 lets a receiver ignore 20 ms and wants 40 ms heard).
-_KEY_WINDOWS = 2
-_KEY_DBFS = -45.0
-#: How much stronger a row may be than its column or the other way round, in dB (Q.24: 8 and 4).
-_TWIST = 10.0
+#: What can be wrong, in a word each, for those who count findings.
+KINDS = {
+    "damaged": "is not what was sealed",
+    "incomplete": "its end is missing",
+    "hash": "is not what the ledger has the hash of",
+    "length": "is shorter or longer than the call was",
+    "not-silent": "something sounds in a pause or an erasure",
+    "unexplained": "is silent where neither pause nor erasure says why",
+    "unledgered": "its index and the ledger differ about what is silent",
+    "key-tone": "a key tone is left",
+    "tone": "the warning tone is missing or late",
+    "lost": "the ledger knows it, and the vault does not",
+    "unknown": "the vault has it, and the ledger does not know why",
+    "certificate": "was destroyed, and the ledger does not know of it",
+}
 
 #: How long both channels may be exactly zero without a pause before it is worth a look.
 QUIET_SECONDS = 3.0
-#: How far the ledger's length of a call may be from that of its recording.
+#: How far the ledger's length of a call may be from that of its recording: the recorder starts before the
+#: ledger learns of it, and the last packets of a call come after its end.
 LENGTH_TOLERANCE = 2.5
 
 
@@ -41,8 +46,9 @@ LENGTH_TOLERANCE = 2.5
 class Expected:
     """What the ledger says of a recording. ``None``: it says nothing."""
 
-    silences: tuple[tuple[int, int], ...] = ()  #: pauses and erasures, in samples
-    seconds: float | None = None  #: of the capture, gaps taken off
+    silences: tuple[tuple[int, int], ...] = ()  #: pauses and erasures, in samples; they may overlap
+    seconds: float | None = None  #: of the recording, as it was sealed
+    lasted: float | None = None  #: seconds of the clock from the first sample to the last
     sha256: str | None = None
     tone: Tone | None = None  #: the warning tone that the plan asked for
 
@@ -50,76 +56,57 @@ class Expected:
 def audit(reading: Reading, expected: Expected) -> list[Finding]:
     """Everything that is not as the ledger, the marks or the rules say."""
     verdict = reading.verify()
-    findings = list(verdict.findings)
-    if findings:
-        return findings
+    if verdict.findings:
+        return list(verdict.findings)
     name = reading.recording
+    findings = []
     if not verdict.complete or verdict.missing:
-        findings.append(Finding(name, f"misses {verdict.missing}"))
+        findings.append(Finding(name, f"misses {verdict.missing}", "incomplete"))
     if expected.sha256 is not None and expected.sha256 != verdict.sha256:
-        findings.append(
-            Finding(name, f"has the hash {verdict.sha256}, and the ledger says {expected.sha256}")
-        )
-    if expected.seconds is not None and abs(expected.seconds - verdict.seconds) > LENGTH_TOLERANCE:
-        what = f"is {verdict.seconds:.1f} s long, and by the ledger it should be {expected.seconds:.1f} s"
-        findings.append(Finding(name, what))
+        what = f"has the hash {verdict.sha256}, and the ledger says {expected.sha256}"
+        findings.append(Finding(name, what, "hash"))
     try:
         samples, marks = stereo(whole(reading)), reading.marks()
     except VaultError as error:
         return [*findings, Finding(name, str(error))]
-    findings += [Finding(name, what) for what in silences(samples, expected.silences, marks)]
-    for channel, who in enumerate(("caller", "agent")):
-        findings += [
-            Finding(name, f"a key tone of the {who} is left at {first:.2f} s ({length:.2f} s long)")
-            for first, length in key_tones(one_channel(samples, channel))
-        ]
+    findings += [Finding(name, what, "length") for what in _length(verdict.seconds, marks, expected)]
+    findings += [Finding(name, what, kind) for kind, what in silences(samples, expected.silences, marks)]
+    findings += [Finding(name, what, "key-tone") for what in _keys(samples, expected.silences, marks)]
     if expected.tone is not None:
-        findings += [
-            Finding(name, what) for what in tones(marks, expected.tone, len(samples), expected.silences)
-        ]
+        late = tones(marks, expected.tone, len(samples), expected.silences)
+        findings += [Finding(name, what, "tone") for what in late]
     return findings
 
 
-def silences(samples: Stereo, ordered: Sequence[tuple[int, int]], marks: Sequence[Mark]) -> list[str]:
-    """Where it is not silent and should be, and where it is and nobody said so."""
+def silences(
+    samples: Stereo, ordered: Sequence[tuple[int, int]], marks: Sequence[Mark]
+) -> list[tuple[str, str]]:
+    """Where it is not silent and should be, and where it is and nobody said so: kind, and words.
+
+    The ledger and the recording's index have to name the same samples, and exactly those are to be zero.
+    """
     wrong = []
-    spans = [*ordered, *_spans(marks)]
-    for first, last in sorted(set(spans)):
-        loud = np.flatnonzero(samples[first:last].any(axis=1))
+    inside = _covered(len(samples), [*ordered, *_spans(marks)])
+    sounding = (samples != 0).any(axis=1)
+    for first, last in runs(inside):
+        loud = np.flatnonzero(sounding[first:last])
         if len(loud):
             at, count = (first + int(loud[0])) / RATE, len(loud)
-            wrong.append(f"{count} samples are not silent from {at:.3f} s on, within a pause or an erasure")
-    dead = np.logical_not(samples.any(axis=1))
-    for first, last in spans:
-        dead[first:last] = False
-    for first, last in runs(dead):
+            what = f"{count} samples are not silent from {at:.3f} s on, within a pause or an erasure"
+            wrong.append(("not-silent", what))
+    for first, last in runs(~sounding & ~inside):
         if last - first > QUIET_SECONDS * RATE:
-            span = f"from {first / RATE:.2f} s to {last / RATE:.2f} s"
-            wrong.append(f"both channels are dead {span}, and no pause says why")
+            what = f"both channels are dead {_words(first, last)}, and no pause says why"
+            wrong.append(("unexplained", what))
+    written = _covered(len(samples), ordered)
+    noted = _covered(len(samples), [(m.start, m.end) for m in marks if m.kind in _ORDERED and m.end])
+    for first, last in runs(noted & ~written):
+        what = f"the index has a pause or an erasure {_words(first, last)}, and the ledger has none"
+        wrong.append(("unledgered", what))
+    for first, last in runs(written & ~noted):
+        what = f"the ledger has a pause or an erasure {_words(first, last)}, and the index has none"
+        wrong.append(("unledgered", what))
     return wrong
-
-
-def key_tones(samples: NDArray[np.int16]) -> list[tuple[float, float]]:
-    """Where a key tone sounds in one channel, and how long, in seconds; never which key it was."""
-    wave = samples.astype(np.float64) / 32768
-    if len(wave) < _KEY_WINDOW:
-        return []
-    frames = np.lib.stride_tricks.sliding_window_view(wave, _KEY_WINDOW)[::_KEY_STEP]
-    total = np.mean(frames**2, axis=1)
-    low = np.stack([goertzel(frames, hz) for hz in ROWS])
-    high = np.stack([goertzel(frames, hz) for hz in COLUMNS])
-    row, column = low.max(axis=0), high.max(axis=0)
-    twist = np.abs(10 * np.log10((row + 1e-15) / (column + 1e-15)))
-    there = (
-        (10 * np.log10(2 * np.minimum(row, column) + 1e-15) > _KEY_DBFS)
-        & (twist < _TWIST)
-        & (row + column > 0.7 * total)
-    )
-    return [
-        (first * _KEY_STEP / RATE, ((last - first - 1) * _KEY_STEP + _KEY_WINDOW) / RATE)
-        for first, last in runs(there)
-        if last - first >= _KEY_WINDOWS
-    ]
 
 
 def tones(
@@ -139,5 +126,48 @@ def tones(
     return wrong
 
 
+#: Marks of silences that somebody ordered.
+_ORDERED = frozenset({"pause", "erased"})
+
+
+def _length(seconds: float, marks: Sequence[Mark], expected: Expected) -> list[str]:
+    """By how much it is not as long as it was when it was sealed, or as the call."""
+    wrong = []
+    if expected.seconds is not None and abs(expected.seconds - seconds) > 1 / RATE:
+        wrong.append(f"is {seconds:.1f} s long, and was {expected.seconds:.1f} s when it was sealed")
+    if expected.lasted is not None and abs(expected.lasted - seconds) > LENGTH_TOLERANCE:
+        missed = ", ".join(_words(m.start, m.end) for m in marks if m.kind == "gap" and m.end)
+        gaps = f" (a party is missing {missed})" if missed else ""
+        wrong.append(f"is {seconds:.1f} s long, and was captured for {expected.lasted:.1f} s{gaps}")
+    return wrong
+
+
+def _keys(samples: Stereo, ordered: Sequence[tuple[int, int]], marks: Sequence[Mark]) -> list[str]:
+    """Whose key tones are left, and where; never which."""
+    wrong = []
+    for channel, who in enumerate(("caller", "agent")):
+        one = one_channel(samples, channel)
+        found = key_tones(one)
+        wrong += [f"a key tone of the {who} is left at {at:.2f} s ({long:.2f} s long)" for at, long in found]
+        wrong += [
+            f"the rest of a key tone of the {who} is left at the edge of a silence at {at:.3f} s"
+            for at in rests(one, [*ordered, *_spans(marks)])
+            if not any(first - 0.1 <= at <= first + long + 0.1 for first, long in found)
+        ]
+    return wrong
+
+
+def _covered(length: int, spans: Iterable[tuple[int, int]]) -> NDArray[np.bool_]:
+    """For each sample: does one of the spans hold it?"""
+    inside = np.zeros(length, dtype=np.bool_)
+    for first, last in spans:
+        inside[first:last] = True
+    return inside
+
+
+def _words(first: int, last: int) -> str:
+    return f"from {first / RATE:.2f} s to {last / RATE:.2f} s"
+
+
 def _spans(marks: Sequence[Mark]) -> list[tuple[int, int]]:
-    return [(m.start, m.end) for m in marks if m.kind in {"pause", "erased", "gap"} and m.end is not None]
+    return [(m.start, m.end) for m in marks if m.kind in _ORDERED and m.end is not None]

@@ -25,6 +25,7 @@ class Finding:
 
     where: str
     what: str
+    kind: str = "damaged"  #: one of `callguard.vault.audit.KINDS`, for those who count
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"

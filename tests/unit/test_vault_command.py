@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +14,16 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
+from prometheus_client.parser import text_string_to_metric_families
 
 from callguard.cli import callguard
 from callguard.config import load
+from callguard.consent.words import Form, Outcome
 from callguard.controller.keeping import vault_of
 from callguard.ledger import Entry, Kind, open_ledger
-from callguard.ledger.bodies import Access, Capture, Retention
-from callguard.vault import RecordingKey, Vault
+from callguard.ledger.bodies import Access, AnyBody, Capture, Consent, Retention
+from callguard.vault import Finished, Mark, RecordingKey, Vault
+from callguard.vault.audit import KINDS
 from fakes.sealing import CALL, NAME
 
 RATE = 8000
@@ -61,7 +67,7 @@ def talk(seconds: float) -> np.ndarray:
     return said
 
 
-def record(site: Path, said: np.ndarray, name: str = NAME) -> Vault:
+def record(site: Path, said: np.ndarray, name: str = NAME, *, marks: Sequence[Mark] = ()) -> Vault:
     vault = vault_of(load(site))
     vault.prepare()
     writing = vault.begin(
@@ -69,15 +75,16 @@ def record(site: Path, said: np.ndarray, name: str = NAME) -> Vault:
     )
     for at in range(0, len(said), 5 * RATE):
         writing.seal(said[at : at + 5 * RATE].tobytes())
-    writing.finish()
+    writing.finish(marks)
     return vault
 
 
-def write_down(site: Path, *bodies: Capture) -> None:
+def write_down(site: Path, *bodies: AnyBody, at: datetime | None = None) -> None:
     async def write() -> None:
         ledger = await open_ledger(load(site).ledger.url)
         for body in bodies:
-            await ledger.append(Entry.now(body, CALL))
+            entry = Entry.now(body, CALL)
+            await ledger.append(replace(entry, utc=at) if at else entry)
         await ledger.close()
 
     asyncio.run(write())
@@ -168,20 +175,118 @@ def test_destroying_asks_and_leaves_the_hash_of_the_certificate_in_the_ledger(si
     assert shown["by"] == "dpo"
 
 
-def test_an_audit_compares_with_the_ledger_and_writes_its_findings_there(site: Path) -> None:
+def consent() -> Consent:
+    """What a recording stands on."""
+    return Consent(
+        number=1,
+        party="caller",
+        outcome=Outcome.GRANTED,
+        form=Form.EXPLICIT,
+        queue="sales",
+        jurisdictions=("US-CA",),
+        rule="all-party",
+        table="1",
+    )
+
+
+def paused(site: Path, *, marked: bool = True) -> Finished:
+    """A recording of 30 s that was paused from 8 s to 10 s."""
     said = talk(30)
     said[8 * RATE : 10 * RATE] = 0
-    finished = record(site, said).open(NAME).finished()
+    marks = [Mark(serial=1, kind="pause", start=8 * RATE, end=10 * RATE)] if marked else []
+    finished = record(site, said, marks=marks).open(NAME).finished()
     assert finished is not None
-    paused = Capture(kind=Kind.CAPTURE_CONFIRMED, recording=CALL, offset=8 * RATE, until=10 * RATE)
-    stopped = Capture(kind=Kind.CAPTURE_STOPPED, recording=CALL, offset=30 * RATE, sha256=finished.sha256)
-    write_down(site, paused, stopped)
-    assert told(run(site, "audit", "--json")) == {"ok": True, "recordings": {NAME: []}}
-    longer = Capture(kind=Kind.CAPTURE_CONFIRMED, recording=NAME, offset=8 * RATE, until=11 * RATE)
+    return finished
+
+
+def in_the_ledger(finished: Finished, *, until: int = 10) -> tuple[AnyBody, ...]:
+    """What the ledger has of it, when all is well."""
+    pause = Capture(kind=Kind.CAPTURE_VERIFIED, recording=CALL, offset=8 * RATE, until=until * RATE)
+    # Several pauses may lie in each other.
+    again = Capture(kind=Kind.CAPTURE_ERASED, recording=CALL, offset=9 * RATE, until=10 * RATE)
+    sealed = Capture(
+        kind=Kind.CAPTURE_STOPPED, recording=NAME, offset=finished.samples, sha256=finished.sha256
+    )
+    return consent(), pause, again, sealed
+
+
+def audited(site: Path, *words: str) -> tuple[int, dict[str, list[str]]]:
+    result = run(site, "audit", "--json", *words)
+    return result.exit_code, told(result)["recordings"]
+
+
+def test_an_audit_compares_with_the_ledger_and_writes_its_findings_there(site: Path) -> None:
+    finished = paused(site)
+    write_down(site, *in_the_ledger(finished))
+    assert audited(site) == (0, {NAME: []})
+    longer = Capture(kind=Kind.CAPTURE_VERIFIED, recording=NAME, offset=8 * RATE, until=11 * RATE)
     write_down(site, longer)
     result = run(site, "audit")
     assert result.exit_code == 1 and "not silent from 10.000 s on" in result.stderr
-    (fault,) = entries(site, Kind.FAULT)
-    assert fault.where == f"audit of {NAME}" and "not silent" in fault.detail
+    faults = entries(site, Kind.FAULT)
+    assert {fault.where for fault in faults} == {f"audit of {NAME}"}
+    assert "the ledger has a pause or an erasure from 10.00 s to 11.00 s" in faults[-1].detail
     assert run(site, "audit", "--dry-run").exit_code == 1
-    assert len(entries(site, Kind.FAULT)) == 1
+    assert len(entries(site, Kind.FAULT)) == len(faults) == 2
+
+
+def test_an_audit_finds_a_silence_that_the_ledger_does_not_know(site: Path) -> None:
+    finished = paused(site)
+    first, _, _, last = in_the_ledger(finished)
+    write_down(site, first, last)
+    status, found = audited(site)
+    assert status == 1
+    assert found == {
+        NAME: ["the index has a pause or an erasure from 8.00 s to 10.00 s, and the ledger has none"]
+    }
+
+
+def test_an_audit_finds_a_recording_without_consent_and_one_that_is_gone(site: Path) -> None:
+    finished = paused(site)
+    _, *rest = in_the_ledger(finished)
+    gone = Capture(kind=Kind.CAPTURE_STOPPED, recording=f"{CALL}-2", offset=RATE, sha256="ab" * 32)
+    write_down(site, *rest, gone)
+    status, found = audited(site)
+    assert status == 1
+    assert found[NAME] == ["the ledger has no consent that it stands on"]
+    assert found[f"{CALL}-2"] == ["the ledger has its hash, and the vault does not have the recording"]
+
+
+def test_an_audit_knows_destroyed_recordings_by_their_certificates(site: Path) -> None:
+    finished = paused(site)
+    write_down(site, *in_the_ledger(finished))
+    words = ("vault", "destroy", CALL, "--reason", "erasure request", "--yes")
+    assert run(site, *words).exit_code == 0
+    assert audited(site) == (0, {NAME: []})
+    vault = vault_of(load(site))
+    path = next(vault.recordings.rglob("certificate.json"))
+    path.write_text(path.read_text().replace("erasure request", "something else"))
+    assert audited(site)[1] == {NAME: ["was destroyed, and the ledger has no such certificate"]}
+
+
+def test_an_audit_measures_a_recording_by_the_clock_of_the_ledger(site: Path) -> None:
+    finished = paused(site)
+    began = Capture(kind=Kind.CAPTURE_STARTED, number=2, recording=CALL)
+    ended = Capture(kind=Kind.CAPTURE_STOPPED, number=3, recording=CALL, reason="hung up")
+    now = datetime.now(UTC)
+    write_down(site, *in_the_ledger(finished), began, at=now)
+    write_down(site, ended, at=now + timedelta(seconds=34))
+    assert audited(site)[1] == {NAME: ["is 30.0 s long, and was captured for 34.0 s"]}
+
+
+def test_an_audit_writes_figures_for_prometheus(site: Path, tmp_path: Path) -> None:
+    finished = paused(site)
+    write_down(site, *in_the_ledger(finished, until=11))
+    file = tmp_path / "callguard.prom"
+    assert run(site, "audit", "--metrics", str(file)).exit_code == 1
+    figures = {
+        (sample.name, sample.labels.get("kind", "")): sample.value
+        for family in text_string_to_metric_families(file.read_text())
+        for sample in family.samples
+    }
+    assert figures["callguard_audit_recordings", ""] == figures["callguard_audit_recordings_wrong", ""] == 1
+    assert figures["callguard_audit_listened_seconds", ""] == 30
+    found = {kind: count for (name, kind), count in figures.items() if name == "callguard_audit_findings"}
+    assert set(found) == set(KINDS)
+    assert {kind for kind, count in found.items() if count} == {"not-silent", "unledgered"}
+    assert [path.name for path in tmp_path.iterdir() if ".prom" in path.name] == ["callguard.prom"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from callguard.errors import RecordingError
 from callguard.lab.audio import tone as a_tone
 from callguard.recording.evidence import evidence
 from callguard.vault import PROFILES, Expected, Mark, Reading, RecordingKey, Vault, VaultError, audit, export
-from callguard.vault.audit import COLUMNS, ROWS, key_tones
+from callguard.vault.keytones import COLUMNS, ROWS, key_tones, rests
 from callguard.vault.tone import Heard, amiss, cadence, find
 from fakes.sealing import CALL, NAME, a_vault, speech
 
@@ -155,6 +156,22 @@ def test_each_key_of_a_telephone_is_heard_and_speech_is_none() -> None:
             assert abs(found[0] - 0.5) < 0.03 and 0.05 < found[1] < 0.12
     assert key_tones(quiet_talk(20)[:, 0]) == []
     assert key_tones((a_tone(1400, 2.0) * 32767).astype(np.int16)) == []
+
+
+@pytest.mark.parametrize("milliseconds", [15, 20, 30])
+def test_the_rest_of_a_key_at_the_edge_of_an_erasure_is_heard(milliseconds: int) -> None:
+    long = milliseconds / 1000
+    for place, (low, high) in enumerate(itertools.product(ROWS, COLUMNS)):
+        talk = quiet_talk(4, seed=place)[:, 0].astype(np.float64)
+        talk[2 * RATE : 3 * RATE] = 0
+        pair = (a_tone(low, long, dbfs=-15) + a_tone(high, long, dbfs=-13)) * 32767
+        before = talk.copy()
+        before[2 * RATE - len(pair) : 2 * RATE] = pair
+        after = talk.copy()
+        after[3 * RATE : 3 * RATE + len(pair)] = pair
+        for said, edges in ((talk, []), (before, [2.0]), (after, [3.0])):
+            assert rests(said.astype(np.int16), [(2 * RATE, 3 * RATE)]) == edges
+    assert rests(before.astype(np.int16), []) == []
 
 
 def test_an_audit_finds_speech_in_a_pause_and_silence_outside_of_one(vault: Vault) -> None:
