@@ -97,6 +97,13 @@ class Ami(Link[AmiLine]):
         """Set a channel variable, in Stasis or not."""
         await self.action("Setvar", {"Channel": channel, "Variable": name, "Value": value})
 
+    async def press(self, channel: str, digit: str, milliseconds: int) -> None:
+        """Have a channel receive a key, as if its telephone had sent it; the other side does not hear it."""
+        await self.action(
+            "PlayDTMF",
+            {"Channel": channel, "Digit": digit, "Duration": str(milliseconds), "Receive": "1"},
+        )
+
     async def redirect(self, channel: str, context: str, extension: str, priority: int = 1) -> None:
         """Send a channel to another place in the dialplan, out of whatever it is in."""
         await self.action(

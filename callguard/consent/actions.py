@@ -45,6 +45,7 @@ class CaptureEntry:
     until: int | None = None  #: for what was verified: the first sample after it
     shred: bool = False
     hold: str = ""  #: what was put on or taken off: ``payment``, ``untold:<who>``, ``refused:<who>``
+    segment: int = 0  #: the segment that was verified; 0: the one under way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,6 +125,7 @@ class CaptureVerified(Event):
 
     offset: int
     until: int
+    segment: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,5 +92,6 @@ def verified(call: Call, event: CaptureVerified) -> Step:
         why="samples are zero",
         offset=event.offset,
         until=event.until,
+        segment=event.segment,
     )
     return call, (entry,)

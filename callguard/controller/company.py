@@ -2,8 +2,8 @@
 
 Decided 2026-11: whoever answers first is one of the site's own, whom the plan took into account; whoever
 comes later is told by a whisper, and asked where the law wants a yes, unless ``parties.staff`` says that the
-site has seen to it. What lost: to take every telephone of the PBX for staff; nothing in Asterisk tells a desk from
-a trunk, and the mistake would record somebody who was never told.
+site has seen to it. What lost: to take every telephone of the PBX for staff; nothing in Asterisk tells a desk
+from a trunk, and the mistake would record somebody who was never told.
 """
 
 from __future__ import annotations

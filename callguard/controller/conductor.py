@@ -12,7 +12,8 @@ import contextlib
 import time
 import uuid
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,12 +26,14 @@ from callguard.asterisk.events import Channel
 from callguard.asterisk.link import AriLink
 from callguard.asterisk.settings import AmiSettings, AriSettings
 from callguard.config import Config
-from callguard.consent import Call, State, advance
+from callguard.consent import Call, Form, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.capturing import PAYMENT
 from callguard.consent.words import Outcome, Plan
+from callguard.controller.aside import Asides
 from callguard.controller.conversation import Conversation, playback_id
+from callguard.controller.ear import Whispered
 from callguard.controller.figures import Figures
 from callguard.controller.membership import Bridges
 from callguard.controller.operator import Operator
@@ -91,6 +94,7 @@ class Conductor:
         self.keeper: Keeper | None = None
         self.bridges = Bridges()
         self.desk = Operator(self)
+        self.asides = Asides(lambda: self.ari)
         self.alerts = 0  #: how often somebody had to look at something
         self.unresumed = 0  #: pauses that nobody ended
         self._left: list[Left] | None = None  #: calls of the run before, until Asterisk was first reached
@@ -142,11 +146,19 @@ class Conductor:
                 self.note(Ended(outcome=outcome, reason="the controller was away"), each.call.id)
                 continue
             conversation = Conversation(
-                house=self, channel=channel, queue=each.queue, call=each.call, arrived=time.monotonic()
+                house=self,
+                channel=channel,
+                queue=each.queue,
+                call=each.call,
+                arrived=time.monotonic(),
+                request=Request(queue=each.queue, caller=channel.caller_number),
             )
             self.conversations[channel.id] = conversation
             conversation.case = each.case
-            await conversation.taken_up(await recorder_of(ari, each), each.consent, each.pause_left)
+            conversation.company.known(self.bridges.others(channel.id))
+            await conversation.taken_up(
+                await recorder_of(ari, each), each.consent, segment=each.segment, pause_left=each.pause_left
+            )
             self.own(conversation.go_on(), f"call {each.call.id}")
             log.info("call taken up", call=each.call.id, capture=each.call.capture.value)
         if self.keeper is not None:
@@ -185,6 +197,7 @@ class Conductor:
             async with asyncio.timeout(LEAVE_SECONDS):
                 while any(not each.routed for each in self.conversations.values()):  # noqa: ASYNC110 - bounded
                     await asyncio.sleep(0.02)
+        await self.asides.close()
         await self.link.stop()
         for task in list(self._tasks):
             task.cancel()
@@ -243,6 +256,19 @@ class Conductor:
         """Tell one party something that nobody else hears."""
         conversation.log.debug("whisper", who=who, what=what)
 
+    async def tell(self, channel: str, media: Sequence[str], seconds: float) -> Whispered:
+        """Say something to one channel only."""
+        return await self.asides.whisper(channel, media, seconds)
+
+    def joined(self, call: Call, number: str) -> tuple[Plan, Plan | None]:
+        """What a party who comes later is told and asked, and the plan of the call if it gets stricter."""
+        request = next(each.request for each in self.conversations.values() if each.call.id == call.id)
+        plan = self.planner.joined(request, number).plan
+        forms = list(Form)
+        if call.plan is None or forms.index(plan.form) <= forms.index(call.plan.form):
+            return plan, None
+        return plan, replace(call.plan, form=plan.form, basis=plan.basis)
+
     async def silence(self, conversation: Conversation) -> None:
         """Whatever else records or listens on this call, silence it."""
 
@@ -288,6 +314,8 @@ class Conductor:
     # ------------------------------------------------------------------ arrivals
 
     def _ari_event(self, event: said.Event) -> None:
+        if self.asides.take(event):
+            return
         match event:
             case said.ChannelDtmfReceived():
                 if conversation := self.conversations.get(event.channel.id):
@@ -302,12 +330,15 @@ class Conductor:
             case said.StasisStart():
                 self._arrived(event)
             case said.StasisEnd():
-                conversation = self.conversations.get(event.channel.id)
-                if conversation and not conversation.routed:
-                    self.own(conversation.left_stasis(), f"left {event.channel.id}")
+                self._left_stasis(event.channel.id)
             case said.ChannelHangupRequest() | said.ChannelDestroyed():
                 if conversation := self.conversations.get(event.channel.id):
                     conversation.hung_up()
+
+    def _left_stasis(self, channel: str) -> None:
+        conversation = self.conversations.get(channel)
+        if conversation and not conversation.routed:
+            self.own(conversation.left_stasis(), f"left {channel}")
 
     def _prompt_began(self, channel: str) -> None:
         conversation = self.conversations.get(channel)
@@ -335,6 +366,7 @@ class Conductor:
             queue=queue,
             call=Call(id=str(uuid.uuid4())),
             arrived=time.monotonic(),
+            request=request,
         )
         self.conversations[channel.id] = conversation
         conversation.note(
@@ -380,15 +412,25 @@ class Conductor:
                 self._left_bridge(event)
             case "Hangup":
                 channel = event.get("Uniqueid", "")
+                before = self.bridges.bridge_of(channel)
                 self.bridges.gone(channel)
+                self._members_changed(before)
                 if conversation := self.conversations.get(channel):
                     conversation.hung_up()
                 elif self.keeper is not None:
                     self.keeper.hung_up(channel)
+            case "DTMFEnd" if event.get("Direction") == "Received":
+                self._pressed(event.get("Uniqueid", ""), event.get("Digit", ""))
             case "MixMonitorStart":
                 self._recorder_started(event)
             case "UserEvent":
                 self._user_event(event)
+
+    def _pressed(self, channel: str, digit: str) -> None:
+        """Somebody pressed a key; who is being asked may have answered. Digits are never logged."""
+        for conversation in self.conversations.values():
+            if channel in conversation.company.here:
+                conversation.company.pressed(channel, digit)
 
     def _recorder_started(self, event: Mapping[str, str]) -> None:
         channel = event.get("Uniqueid", "")
@@ -398,19 +440,23 @@ class Conductor:
             conversation.recorder_started()
 
     def _entered(self, event: Mapping[str, str]) -> None:
+        before = self.bridges.bridge_of(event.get("Uniqueid", ""))
         member = self.bridges.entered(event)
         if member is not None:
-            self._members_changed(self.bridges.bridge_of(member.channel))
+            self._members_changed(before, self.bridges.bridge_of(member.channel))
 
     def _left_bridge(self, event: Mapping[str, str]) -> None:
         bridge, member = self.bridges.left(event)
         if member is not None:
-            self._members_changed(bridge)
+            self._members_changed(bridge, channel=member.channel)
 
-    def _members_changed(self, bridge: str) -> None:
-        for channel in self.bridges.in_bridge(bridge):
-            if conversation := self.conversations.get(channel):
-                self.shows(conversation)
+    def _members_changed(self, *bridges: str, channel: str = "") -> None:
+        """Tell the calls whose customers are in these bridges, or were, who is with them now."""
+        customers = {channel, *(each for bridge in bridges for each in self.bridges.in_bridge(bridge))}
+        for customer in customers:
+            conversation = self.conversations.get(customer)
+            if conversation is not None and conversation.routed:
+                conversation.company.now(self.bridges.others(customer))
 
     def _user_event(self, event: Mapping[str, str]) -> None:
         channel = event.get("Uniqueid", "")
@@ -418,8 +464,8 @@ class Conductor:
         match event.get("UserEvent"):
             case "CallguardCapture":
                 if conversation is not None and event.get("Call") == conversation.call.id:
-                    recorder = event.get("MixMonitorID", "")
-                    self.own(conversation.capture_started(recorder), f"capture {channel}")
+                    recorder, segment = event.get("MixMonitorID", ""), int(event.get("Segment", "1") or 1)
+                    self.own(conversation.capture_started(recorder, segment), f"capture {channel}")
             case "CallguardRescue" | "CallguardUnheard" as what:
                 detail = "the lease ran out" if what == "CallguardRescue" else "no controller took the call"
                 call = conversation.call.id if conversation else ""
@@ -460,6 +506,7 @@ class Conductor:
         """Find the callers who wait for a controller, and those of ours who are gone."""
         channels = await ari.channels()
         alive = {channel.id for channel in channels}
+        self.own(self._sweep(channels), "remove whispers that were left behind")
         for conversation in list(self.conversations.values()):
             if conversation.channel.id not in alive:
                 conversation.hung_up()
@@ -475,6 +522,9 @@ class Conductor:
         if self._left is not None:
             left, self._left = self._left, None
             self.own(self._take_up(ari, left), "take up what was left")
+
+    async def _sweep(self, channels: list[Channel]) -> None:
+        await self.asides.sweep(channels)
 
     def _ours(self, channel: Channel, data: list[str]) -> bool:
         app = self.config.asterisk.ari.app
@@ -498,7 +548,7 @@ class Conductor:
         self.bridges.clear()
         for channel in channels:
             if bridge := channel.get("BridgeID"):
-                self.bridges.entered({**channel, "BridgeUniqueid": bridge})
+                self.bridges.entered({"BridgeType": "basic", **channel, "BridgeUniqueid": bridge})
         for conversation in list(self.conversations.values()):
             if conversation.channel.id not in alive:
                 conversation.hung_up()

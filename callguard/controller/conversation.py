@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,8 +24,12 @@ from callguard.consent import Call, Capture, Plan, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.words import ConsentEntry, Outcome, Party
+from callguard.controller.company import Company
 from callguard.controller.desk import Lamp
+from callguard.controller.ear import Whispered
+from callguard.controller.planning import Request
 from callguard.controller.sealing import Keeper
+from callguard.controller.segments import Segments
 from callguard.controller.sweep import stop_recorders
 from callguard.controller.taping import Taping
 from callguard.controller.verdict import Verdict
@@ -64,6 +68,12 @@ class House(Protocol):
     def alert(self, what: str, detail: str, call: str) -> None:
         """Somebody has to look at this."""
 
+    async def tell(self, channel: str, media: Sequence[str], seconds: float) -> Whispered:
+        """Say something to one channel only."""
+
+    def joined(self, call: Call, number: str) -> tuple[Plan, Plan | None]:
+        """What a party who comes later is told, and the plan of the call if it gets stricter."""
+
     def shows(self, conversation: Conversation) -> None:
         """The lamp of this call changed."""
 
@@ -100,10 +110,12 @@ class Conversation:
     queue: str
     call: Call
     arrived: float
+    request: Request  #: what was known of it when it arrived
     inbox: asyncio.Queue[ev.Event] = field(default_factory=asyncio.Queue)
     case: str = ""  #: of the CRM
     lamp: Lamp = Lamp.OFF
-    taping: Taping = field(init=False)
+    segments: Segments = field(init=False)
+    company: Company = field(init=False)
     routed: bool = False
     heard_us: bool = False  #: a first prompt began
     changed: asyncio.Event = field(default_factory=asyncio.Event)  #: set after each event that was taken in
@@ -119,9 +131,20 @@ class Conversation:
 
     def __post_init__(self) -> None:
         pause = self.house.config.pause
-        self.taping = Taping(
-            self.house, self, self.channel.id, pause.confirm_seconds, pause.resume_guard_seconds
+        self.company = Company(self.house, self, changed=lambda: self.house.shows(self))
+        self.segments = Segments(
+            self.house,
+            self,
+            self.channel.id,
+            confirm=pause.confirm_seconds,
+            guard=pause.resume_guard_seconds,
+            agent=lambda: self.company.agent,
         )
+
+    @property
+    def taping(self) -> Taping:
+        """The segment of the recording that is under way."""
+        return self.segments.now
 
     @property
     def pause_left(self) -> float | None:
@@ -146,12 +169,17 @@ class Conversation:
         await self.go_on()
 
     async def taken_up(
-        self, recorder: str, consent: ConsentEntry | None, pause_left: float | None = None
+        self,
+        recorder: str,
+        consent: ConsentEntry | None,
+        *,
+        segment: int = 1,
+        pause_left: float | None = None,
     ) -> None:
         """A controller before this one began this call: know what it knew; the recorder proves itself."""
         self.routed, self._consent = True, consent
         self._capture = self._own_recorder_seen = self.call.capture is not Capture.OFF
-        silent = self._capture and self.taping.taken_up(recorder)
+        silent = self._capture and self.segments.taken_up(recorder, segment)
         self.feed(ev.Recovered(at=time.monotonic(), paused=silent, pause_left=pause_left))
         ari = self.house.ari
         if ari is not None and self.call.captures:
@@ -219,9 +247,9 @@ class Conversation:
         except AsteriskError as error:
             self.failed(ev.Fault.ASTERISK, str(error))
 
-    async def capture_started(self, recorder: str) -> None:
+    async def capture_started(self, recorder: str, segment: int) -> None:
         """The dialplan started the recorder."""
-        await self.taping.started(recorder, self._consent)
+        await self.segments.started(recorder, segment, self._consent)
 
     async def stop_broken(self) -> None:
         """Asterisk can be reached again: stop a recorder that did not do as it was told."""
@@ -288,14 +316,16 @@ class Conversation:
                 await self._end(action)
             case do.StopCapture():
                 self._pause_ends = None
-                await self.taping.stop(shred=action.shred)
+                await self.segments.stop(shred=action.shred)
             case do.PauseCapture():
                 self.pauses += 1
-                await self.taping.pause()
+                await self.segments.pause()
                 await self.house.silence(self)
             case do.ResumeCapture():
                 self._pause_ends = None
-                self.taping.recorder.resume()
+                self.segments.resume()
+            case do.NewSegment():
+                self.segments.renew()
             case do.EraseLast():
                 await self.taping.erase_last(action.seconds, action.why)
             case do.Lamp():
@@ -342,7 +372,9 @@ class Conversation:
     def _commit(self, action: do.Commit) -> None:
         number = action.entry.number
         recording = self.call.id if isinstance(action.entry, do.CaptureEntry) else ""
-        body = body_for(action.entry, recording=recording, channel=self.channel.id)
+        body = body_for(
+            action.entry, recording=recording, channel=self.channel.id, segment=self.taping.number
+        )
         if not isinstance(action.entry, ConsentEntry):
             # Only a consent is waited for. A commit of its own for each of the others was half of all work.
             self.note(body)
@@ -400,7 +432,7 @@ class Conversation:
         self.house.ledger.note(Entry.now(body, self.call.id))
 
     async def _write_ended(self) -> None:
-        captured = await self.taping.ended(was_captured=self._capture)
+        captured = await self.segments.ended(was_captured=self._capture)
         outcome = self.call.outcome or Outcome.FAULT
         self.note(Ended(outcome=outcome, captured_ms=round(1000 * captured)))
 

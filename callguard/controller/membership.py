@@ -21,11 +21,17 @@ class Member:
     channel: str  #: Uniqueid
     name: str  #: such as ``PJSIP/desk-7-00000012``
     number: str = ""  #: the caller id of that channel
+    bridge_type: str = ""  #: ``basic`` for two who talk, others for conferences and the like
 
     @property
     def phone(self) -> str:
         """The endpoint: ``desk-7``."""
         return self.name.partition("/")[2].rpartition("-")[0] or self.name
+
+    @property
+    def takes_keys(self) -> bool:
+        """Whether hot keys work where this channel is."""
+        return self.bridge_type == "basic"
 
     @property
     def is_person(self) -> bool:
@@ -47,7 +53,10 @@ class Bridges:
             return None
         self._leave(channel)
         member = Member(
-            channel=channel, name=event.get("Channel", ""), number=event.get("CallerIDNum", "")[:128]
+            channel=channel,
+            name=event.get("Channel", ""),
+            number=event.get("CallerIDNum", "")[:128],
+            bridge_type=event.get("BridgeType", ""),
         )
         self._bridge_of[channel] = bridge
         self._members.setdefault(bridge, {})[channel] = member

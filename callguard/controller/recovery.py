@@ -37,6 +37,7 @@ class Left:
     queue: str
     consent: ConsentEntry | None
     case: str = ""
+    segment: int = 1
     pause_left: float | None = None  #: seconds that a pause still has
 
 
@@ -77,8 +78,14 @@ def _left(call: str, arrived: Stored, entries: list[Stored], planner: Planner) -
         queue=queue,
         consent=consent,
         case=_case(entries),
+        segment=_segment(entries),
         pause_left=_pause_left(entries, planner),
     )
+
+
+def _segment(entries: list[Stored]) -> int:
+    begun = [entry for entry in entries if entry.kind == Kind.CAPTURE_STARTED]
+    return max((int(entry.content.get("segment", 1)) for entry in begun), default=1)
 
 
 def _case(entries: list[Stored]) -> str:

@@ -163,7 +163,10 @@ class Keeper:
             RecordingError: the vault could not destroy its part; that is tried again.
         """
         recording = recording_of(call, number)
-        certificate = await self._sealer.discard(recording, by=by, reason=reason)
+        if recording in self._sealer.captures:
+            certificate = await self._sealer.discard(recording, by=by, reason=reason)
+        else:
+            certificate = await asyncio.to_thread(self._vault.shred, recording, by=by, reason=reason)
         body = Retention(
             action="shred", recording=recording, by=by, reason=reason, certificate=certificate.sha256
         )

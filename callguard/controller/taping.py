@@ -156,6 +156,11 @@ class Taping:
         else:
             self.studio.spool.remove(self.name, self.number)
 
+    async def destroy(self, number: int) -> None:
+        """Destroy an earlier segment, which is sealed already; raises RecordingError."""
+        if self.studio.keeper is not None:
+            await self.studio.keeper.destroy(self.name, number, by="caller", reason="consent withdrawn")
+
     async def ended(self, *, was_captured: bool) -> float:
         """The call is over; returns the seconds that were captured."""
         if self.sealing or was_captured:
@@ -180,7 +185,9 @@ class Taping:
         if not whole:
             return
         if self.speaker.call.state is not State.ENDED:
-            self.speaker.feed(ev.CaptureVerified(at=time.monotonic(), offset=offset, until=until))
+            self.speaker.feed(
+                ev.CaptureVerified(at=time.monotonic(), offset=offset, until=until, segment=self.number)
+            )
             return
         # The core is done with this call, and what the samples say is true all the same.
         body = Capture(

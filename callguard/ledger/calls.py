@@ -28,7 +28,7 @@ _KIND_OF = {
 _CHANGE_OF = {kind: change for change, kind in _KIND_OF.items()}
 
 
-def body_for(entry: CallEntry, recording: str = "", channel: str = "") -> AnyBody:
+def body_for(entry: CallEntry, recording: str = "", channel: str = "", segment: int = 1) -> AnyBody:
     """Write down what the core commits; the shell adds the names that only it knows."""
     match entry:
         case ConsentEntry():
@@ -38,6 +38,7 @@ def body_for(entry: CallEntry, recording: str = "", channel: str = "") -> AnyBod
                 kind=_KIND_OF[entry.change],
                 number=entry.number,
                 recording=recording,
+                segment=entry.segment or segment,
                 offset=entry.offset,
                 until=entry.until,
                 by=entry.by,
@@ -72,6 +73,7 @@ def _core_entry(body: AnyBody | None) -> CallEntry | None:
                 by=body.by,
                 offset=body.offset,
                 until=body.until,
+                segment=body.segment if body.kind is Kind.CAPTURE_VERIFIED else 0,
                 shred=body.shred,
                 hold=body.hold,
             )
