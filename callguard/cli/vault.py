@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import click
 from rich.console import Console
@@ -17,6 +17,7 @@ from rich.table import Table
 
 from callguard.cli.options import config_option, json_option
 from callguard.cli.places import Owner, about_key, make_directories, make_key, of_vault
+from callguard.cli.recordings import everything, in_lines, summary
 from callguard.config import Config, load
 from callguard.controller.books import ledger_of
 from callguard.controller.keeping import vault_of
@@ -24,10 +25,12 @@ from callguard.controller.tones import tone_of
 from callguard.ledger import Entry, Kind
 from callguard.ledger.bodies import Access, AnyBody, Retention
 from callguard.recording.spool import ACCOUNT
-from callguard.vault import PROFILES, Vault, VaultError, described
+from callguard.vault import PROFILES, Vault, VaultError
 from callguard.vault import export as write_out
 from callguard.vault.export import Format
-from callguard.vault.sound import RATE
+
+#: Columns that a list of recordings takes.
+LIST_WIDTH = 112
 
 who_option = click.option(
     "--by", default=getpass.getuser, show_default="your user name", help="Who does it, for the ledger."
@@ -68,19 +71,19 @@ def new_key(path: Path) -> None:
 def list_recordings(path: Path, limit: int, *, as_json: bool) -> None:
     """Show which recordings there are."""
     store = vault_of(load(path))
-    rows = sorted((_row(store, name) for name in store.names()), key=lambda row: row["created"] or "")
+    rows = sorted((summary(store, name) for name in store.names()), key=lambda row: row["created"] or "")
     rows = rows[-limit:]
     if as_json:
         click.echo(json.dumps(rows))
         return
-    table = Table("recording", "created", "seconds", "purpose", "until", "state")
+    table = Table("recording", "created", "seconds", "purpose", "until", "state", box=None)
     for row in rows:
         state = "on hold" if row["hold"] else row["state"]
+        created = (row["created"] or "")[:16].replace("T", " ")
         seconds = f"{row['seconds']:.1f}"
-        table.add_row(
-            row["recording"], row["created"] or "", seconds, row["purpose"], row["until"] or "", state
-        )
-    Console().print(table)
+        table.add_row(row["recording"], created, seconds, row["purpose"], row["until"] or "", state)
+    # A name that was cut off could not be given to another command.
+    Console(width=max(Console().width, LIST_WIDTH)).print(table)
 
 
 @vault.command()
@@ -90,24 +93,13 @@ def list_recordings(path: Path, limit: int, *, as_json: bool) -> None:
 def show(recording: str, path: Path, *, as_json: bool) -> None:
     """Show what is known of a recording, and everything that was marked in it."""
     store = vault_of(load(path))
-    shown = [_shown(store, name) for name in store.of_call(recording)]
+    shown = [everything(store, name) for name in store.of_call(recording)]
     if as_json:
         click.echo(json.dumps(shown, ensure_ascii=False))
         return
-    console = Console()
     for one in shown:
-        console.print(f"[bold]{one['recording']}[/bold]")
-        for name, value in one.items():
-            if name not in {"recording", "marks", "facts"} and value not in {None, ""}:
-                console.print(f"  {name}: {value}", highlight=False)
-        for name, value in one["facts"].items():
-            console.print(f"  {name}: {value}", highlight=False)
-        for mark in one["marks"]:
-            span = f"{mark['start'] / RATE:9.3f} s"
-            if mark["end"] is not None:
-                span += f" to {mark['end'] / RATE:.3f} s"
-            detail = ", ".join(f"{name} {value}" for name, value in mark["detail"].items())
-            console.print(f"  {span}  {mark['kind']}  {detail}", highlight=False)
+        for line in in_lines(one):
+            click.echo(line)
 
 
 @vault.command()
@@ -254,38 +246,6 @@ def _named(store: Vault, recordings: Iterable[str]) -> list[str]:
     if recordings:
         return [name for recording in recordings for name in store.of_call(recording)]
     return [name for name in store.names() if not store.is_destroyed(name)]
-
-
-def _row(store: Vault, name: str) -> dict[str, Any]:
-    if store.is_destroyed(name):
-        row: dict[str, Any] = {"recording": name, "created": None, "purpose": "", "until": None, "hold": None}
-        return row | {"seconds": 0.0, "state": "destroyed"}
-    try:
-        header, samples = store.header(name), store.samples(name)
-    except VaultError:
-        row = {"recording": name, "created": None, "purpose": "", "until": None, "hold": None}
-        return row | {"seconds": 0.0, "state": "damaged"}
-    told = described(header, None)
-    kept = {key: told[key] for key in ("recording", "created", "purpose", "until", "hold")}
-    return kept | {
-        "seconds": samples / RATE,
-        "state": "finished" if store.is_finished(name) else "unfinished",
-    }
-
-
-def _shown(store: Vault, name: str) -> dict[str, Any]:
-    certificate = store.certificate(name)
-    if certificate is not None:
-        told = {"recording": name, "destroyed": certificate.utc, "by": certificate.by}
-        return told | {"reason": certificate.reason, "facts": {}, "marks": []}
-    reading = store.open(name)
-    _, head = reading.head()
-    marks = [
-        {"kind": mark.kind, "start": mark.start, "end": mark.end, "detail": dict(mark.detail)}
-        for mark in reading.marks()
-    ]
-    evidence = [{"kind": mark.kind, "detail": dict(mark.detail)} for mark in head]
-    return {**described(reading.header, reading.finished()), "evidence": evidence, "marks": marks}
 
 
 def _progress(names: list[str], what: str, *, quiet: bool) -> Iterable[str]:

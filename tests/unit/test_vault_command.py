@@ -104,10 +104,16 @@ def test_a_recording_is_listed_and_shown(site: Path) -> None:
     record(site, talk(12))
     (row,) = told(run(site, "vault", "list", "--json"))
     assert row["recording"] == NAME and row["seconds"] == 12.0 and row["state"] == "finished"
-    assert "quality" in run(site, "vault", "list").stdout
+    assert f"{NAME} " in run(site, "vault", "list").stdout
     (shown,) = told(run(site, "vault", "show", CALL, "--json"))
     assert shown["until"] == "2027-01-31" and shown["samples"] == 12 * RATE and shown["sha256"]
-    assert NAME in run(site, "vault", "show", CALL).stdout
+    vault = record(site, talk(1), f"{CALL}-2", marks=[Mark(serial=1, kind="erased", start=0, end=4000)])
+    result = run(site, "vault", "show", CALL)
+    assert result.exit_code == 0
+    assert [line for line in result.stdout.splitlines() if not line.startswith(" ")] == [NAME, f"{CALL}-2"]
+    assert "      0.000 s to 0.500 s  erased\n" in result.stdout
+    vault.shred(f"{CALL}-2", by="dpo", reason="a request")
+    assert "  reason: a request\n" in run(site, "vault", "show", CALL).stdout
 
 
 def test_an_export_is_in_the_ledger_with_the_hash_of_the_file(site: Path, tmp_path: Path) -> None:
