@@ -121,6 +121,7 @@ class Ari(AriVerbs):
         deadline: float | None = None,
         *,
         channel: str | None = None,
+        apart: bool = False,
     ) -> Any:
         """Make one request, once.
 
@@ -132,6 +133,7 @@ class Ari(AriVerbs):
             deadline: Seconds; the one of the settings when None.
             channel: The channel that has to carry it out. While it listens to a playback the request
                 goes over HTTP, where it holds up nobody else.
+            apart: It must not wait for any other request, so it goes over HTTP.
 
         Returns:
             The JSON of the answer, None when it has none.
@@ -146,7 +148,7 @@ class Ari(AriVerbs):
             raise AriLost(self._why)
         if deadline is None:
             deadline = self._settings.deadline
-        if self._over_websocket and not self._blocked(channel):
+        if self._over_websocket and not apart and not self._blocked(channel):
             return await self._ask_over_websocket(method, path, query, body, deadline)
         return await http.ask(self._session, self._settings.base, method, path, query, body, deadline)
 

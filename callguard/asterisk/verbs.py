@@ -70,6 +70,7 @@ class AriVerbs(ABC):
         deadline: float | None = None,
         *,
         channel: str | None = None,
+        apart: bool = False,
     ) -> Any:
         """Make one request; see `Ari.request`."""
 
@@ -108,6 +109,17 @@ class AriVerbs(ABC):
         """
         query = {"whisper": ears.value, "spy": "none", "app": self.app}
         await self.request("POST", f"{_channel(channel)}/snoop/{_id(snoop)}", query)
+
+    async def stop_recording(self, name: str) -> None:
+        """Stop a recording over ARI, whoever began it, and keep its file; one that is over is fine.
+
+        It waits for nobody: while a channel is recorded, whatever else is asked of it waits for the end.
+        """
+        try:
+            await self.request("POST", f"recordings/live/{_id(name)}/stop", apart=True)
+        except AriRefused as error:
+            if error.status != 404:
+                raise
 
     async def packets(self, channel: str) -> Packets | None:
         """Count the packets of sound of a channel; None where nobody counts: it is gone, or has no RTP."""

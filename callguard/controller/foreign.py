@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from urllib.parse import quote
 
 from callguard.asterisk.ami import Ami
 from callguard.asterisk.ari import Ari
-from callguard.asterisk.errors import AmiRefused, AriRefused
+from callguard.asterisk.errors import AmiRefused
 from callguard.controller.sweep import is_denied, stop_recorders
 from callguard.errors import AsteriskError
 
@@ -89,7 +88,9 @@ async def end(found: Foreign, ami: Ami, ari: Callable[[], Ari | None]) -> None:
             room = _SPECIAL.sub(r"\\\g<0>", found.handle)
             await _order(ami, "Hangup", f"/^CBRec\\/{room}-[0-9a-f]*$/")
         case Kind.REST:
-            await _end_recording(found.handle, ari())
+            if (live := ari()) is None:
+                raise AsteriskError("no connection to ARI, by which the recording could be stopped")
+            await live.stop_recording(found.handle)
         case Kind.SPY | Kind.SNOOP | Kind.STREAM:
             await _order(ami, "Hangup", found.handle)
 
@@ -132,13 +133,3 @@ async def _order(ami: Ami, action: str, channel: str, **fields: str) -> bool:
             raise
         return False
     return True
-
-
-async def _end_recording(name: str, ari: Ari | None) -> None:
-    if ari is None:
-        raise AsteriskError("no connection to ARI, by which the recording could be stopped")
-    try:
-        await ari.request("POST", f"recordings/live/{quote(name, safe='')}/stop")
-    except AriRefused as error:
-        if error.status != 404:
-            raise
