@@ -58,6 +58,12 @@ def test_card_digits_never_reach_the_log(said, logged):
     assert without_secrets(None, "info", {"event": said})["event"] == logged
 
 
+def test_a_call_is_found_in_the_log_by_its_id() -> None:
+    call = "a54aa6d2-cdeb-4de1-ba41-111111111111"
+    assert without_secrets(None, "info", {"call": call})["call"] == call
+    assert without_secrets(None, "info", {"call": f"{call} 4111111111111111"})["call"].endswith(" [digits]")
+
+
 def test_secrets_never_reach_the_log():
     assert without_secrets(None, "info", {"password": "hunter2"}) == {"password": "***"}
 
