@@ -130,7 +130,8 @@ def pressed(call: Call, event: DigitPressed) -> Step:
 def withdraw(call: Call, who: str, at: float, *, shred: bool, through: str = "") -> Step:
     """A no by ``who``: the caller's and the agent's end the capture, a joined party's holds it."""
     call = forget_yes(call, who)
-    answer = Answer(kind="withdrawal", value=who, at=at)
+    # The name of a party who joined is a channel's, which is no answer.
+    answer = Answer(kind="withdrawal", value=who if who in {CALLER, AGENT} else "no", at=at)
     if who in {CALLER, AGENT}:
         call, entry = consent_entry(call, Outcome.WITHDRAWN, at, answer, who=who)
         call, stopped = stop(call, "withdrawn", by=through or who, shred=shred)

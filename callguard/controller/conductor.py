@@ -35,7 +35,7 @@ from callguard.controller.aside import Asides
 from callguard.controller.conversation import Conversation, playback_id
 from callguard.controller.ear import Whispered
 from callguard.controller.figures import Figures
-from callguard.controller.membership import Bridges
+from callguard.controller.membership import Bridges, Member
 from callguard.controller.operator import Operator
 from callguard.controller.planning import Planner, Request
 from callguard.controller.recovery import Left, left_behind, recorder_of, still_matters
@@ -63,6 +63,9 @@ FIRST_PROMPTS = 10_000
 
 #: How long callers in the dialogue are given to be led on when callguard stops (seconds).
 LEAVE_SECONDS = 5.0
+
+#: The hot keys of a telephone, as callguard-features.conf names them.
+HOTKEYS = "callguard-pause#callguard-drop#callguard-resume#callguard-extend#callguard-withdraw"
 
 #: Answers of a caller that a site may remember for the next calls.
 REMEMBERED = frozenset({Outcome.GRANTED, Outcome.REFUSED, Outcome.WITHDRAWN})
@@ -256,6 +259,26 @@ class Conductor:
         """Tell one party something that nobody else hears."""
         conversation.log.debug("whisper", who=who, what=what)
 
+    def _arm(self, member: Member) -> None:
+        """Give hot keys to a telephone that talks with an agent of ours and may be handed a customer next.
+
+        Asterisk gives them to a leg when it enters a bridge. A telephone that an agent calls with a second
+        call of its own inherits nothing.
+        """
+        near = self.bridges.others(member.channel)
+        phones = {each.phone for each in near}
+        for conversation in self.conversations.values():
+            agents = {each.phone for each in conversation.company.here.values()}
+            if member.channel not in conversation.company.here and agents & phones:
+                self.own(self._give_keys(member.channel), f"hot keys for {member.channel}")
+                return
+
+    async def _give_keys(self, channel: str) -> None:
+        try:
+            await self.ami.set_variable(channel, "DYNAMIC_FEATURES", HOTKEYS)
+        except AsteriskError as error:
+            log.info("a telephone has no hot keys", channel=channel, why=str(error))
+
     async def tell(self, channel: str, media: Sequence[str], seconds: float) -> Whispered:
         """Say something to one channel only."""
         return await self.asides.whisper(channel, media, seconds)
@@ -444,6 +467,9 @@ class Conductor:
         member = self.bridges.entered(event)
         if member is not None:
             self._members_changed(before, self.bridges.bridge_of(member.channel))
+            for each in (member, *self.bridges.others(member.channel)):
+                if each.is_person and each.channel not in self.conversations:
+                    self._arm(each)
 
     def _left_bridge(self, event: Mapping[str, str]) -> None:
         bridge, member = self.bridges.left(event)

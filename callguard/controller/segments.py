@@ -1,8 +1,8 @@
 """The segments of one call's recording: every change of party begins a new one.
 
 A new segment is a new MixMonitor, and only the dialplan may start one. It is reached through a hot key that
-nobody presses: the controller lets Asterisk take its digits as received from the agent's telephone, whose leg
-has the key; nobody hears them (22.10.1, 0.2 s until the new segment runs).
+nobody presses: the controller has Asterisk take its digits as received from the customer's telephone; nobody
+hears them (22.10.1, 0.2 s until the new segment runs).
 
 Decided 2026-11: to end the old MixMonitor first and to wait. On Debian's and Ubuntu's packages two on one
 channel share what translates the sound, and the fault that loses a new party's voice goes on in both.
@@ -62,7 +62,7 @@ class Segments:
         channel: the customer's channel.
         confirm: seconds in which a recorder has to do as it is told.
         guard: seconds from a resume to the first sample that is written again.
-        agent: whose telephone can be made to press the key; None when nobody is there.
+        agent: with whom the customer talks; None when nobody is there.
     """
 
     def __init__(
@@ -185,12 +185,9 @@ class Segments:
 
     async def _press(self, number: int) -> None:
         """Have the dialplan start a MixMonitor on the customer's channel."""
-        agent = self._agent()
-        if agent is None:
-            raise AsteriskError("nobody is left on the call whose telephone has the key")
         await self._room.ami.set_variable(self._channel, "CALLGUARD_SEGMENT", str(number))
         for digit in SEGMENT_KEY:
-            await self._room.ami.press(agent.channel, digit, DIGIT_MS)
+            await self._room.ami.press(self._channel, digit, DIGIT_MS)
 
     def _finish(self, old: Taping) -> None:
         task = asyncio.get_running_loop().create_task(old.ended(was_captured=True), name="end of a segment")
