@@ -112,16 +112,23 @@ class Latch:
                 if event.get("UserEvent") == "CallguardCapture":
                     self._claimed(channel, event)
             case _:
-                self._look(self._census.hear(event))
+                self.look(self._census.hear(event))
         match event.get("Event"):
             case "BridgeEnter" if event.get("BridgeType") == "stasis":
                 self._listen(channel, event.get("BridgeUniqueid", ""))
             case "Hangup":
                 self._gone(channel)
 
+    def look(self, channel: str) -> None:
+        """Something changed around this channel: a call began there, or somebody came or went."""
+        if channel:
+            for customer in self._census.around(channel):
+                if conversation := self._conversations.get(customer):
+                    self._judge(customer, conversation)
+
     def recording(self, name: str, target: str, *, began: bool) -> None:
         """ARI says that a recording of ``channel:<id>`` or ``bridge:<id>`` began or ended."""
-        self._look(self._census.recording(name, target, began=began))
+        self.look(self._census.recording(name, target, began=began))
 
     def ours(self, channel: str, identity: str) -> None:
         """A MixMonitor of this channel is ours, whoever started it."""
@@ -204,19 +211,12 @@ class Latch:
 
     # ------------------------------------------------------------------ judging
 
-    def _look(self, channel: str) -> None:
-        """Something changed around this channel."""
-        if channel:
-            for customer in self._census.around(channel):
-                if conversation := self._conversations.get(customer):
-                    self._judge(customer, conversation)
-
     def _judge(self, customer: str, conversation: Watched) -> None:
         for found in self._census.foreign(customer):
             if not self._may_be_ours(customer, conversation, found):
                 self._tell(customer, conversation, found)
                 continue
-            asyncio.get_running_loop().call_later(CLAIM_SECONDS, self._look, customer)
+            asyncio.get_running_loop().call_later(CLAIM_SECONDS, self.look, customer)
             if not conversation.call.captures:
                 self._own(self._evictions.mute(customer, customer), f"mute {customer}")
         if self._to_end(customer):
@@ -259,13 +259,13 @@ class Latch:
         conversation = self._conversations.get(channel)
         if conversation is not None and event.get("Call") == conversation.call.id:
             self.ours(channel, event.get("MixMonitorID", ""))
-            self._look(channel)
+            self.look(channel)
 
     def _stopped(self, channel: str) -> None:
         """A MixMonitor was stopped. Where ours has to be, it is the newest; where not, ours goes first."""
         if self._census.stopped(channel, ours=not self._evictions.has_ours(channel)):
             self._evictions.lost(channel)
-        self._look(channel)
+        self.look(channel)
 
     def _unmuted(self, channel: str) -> None:
         """A MixMonitor of a channel writes speech again. Where that must not be, it is silenced at once."""

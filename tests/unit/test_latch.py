@@ -263,6 +263,14 @@ async def test_a_caller_in_the_dialogue_is_recorded_by_nobody(scene: Scene) -> N
     assert scene.words("1") == [MIXER]
 
 
+async def test_what_records_before_the_caller_is_asked_is_found_when_the_call_begins(scene: Scene) -> None:
+    await scene.say(started("1"))
+    scene.call("1")
+    scene.latch.look("1")
+    await until(lambda: not scene.pbx.recording)
+    assert scene.words("1") == [MIXER]
+
+
 # --------------------------------------------------------------------------- which is ours
 
 
