@@ -82,7 +82,11 @@ def _call() -> dict[str, Any]:
             "state": {"enum": [lamp.value for lamp in Lamp], "description": "What the recorder does."},
             "seconds_left": {"type": ["number", "null"], "description": "Of a pause."},
             "extended": {"type": "boolean", "description": "The one extension of this pause was used."},
-            "erased_seconds": {"type": "number", "description": "Dropped with this pause, from before it."},
+            "erased_seconds": {
+                "type": "number",
+                "description": "What is destroyed so far from before this pause. The last of it reaches the "
+                "recorder up to two seconds after the pause.",
+            },
         }
     )
 
