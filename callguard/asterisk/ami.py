@@ -51,6 +51,8 @@ class Ami(Link[AmiLine]):
             on_up=None if on_up is None else lambda _line: on_up(self), on_down=on_down, backoff=backoff
         )
         self.quirks: frozenset[Quirk] = frozenset()  #: what is different on the Asterisk that is there
+        #: Recordings (channel and id) that we had stopped: the events of a stop do not say who ordered it.
+        self.own_stops: set[tuple[str, str]] = set()
         self._settings = settings
         self._on_event = on_event
 
@@ -75,9 +77,13 @@ class Ami(Link[AmiLine]):
 
     async def stop_mixmonitor(self, channel: str, mixmonitor_id: str) -> None:
         """Stop one recording of a channel."""
-        await self.action(
-            "StopMixMonitor", {"Channel": channel, "MixMonitorID": _named(mixmonitor_id, "StopMixMonitor")}
-        )
+        fields = {"Channel": channel, "MixMonitorID": _named(mixmonitor_id, "StopMixMonitor")}
+        self.own_stops.add((channel, mixmonitor_id))
+        try:
+            await self.action("StopMixMonitor", fields)
+        except AmiRefused:
+            self.own_stops.discard((channel, mixmonitor_id))
+            raise
 
     async def mute_mixmonitor(
         self, channel: str, mixmonitor_id: str, direction: Literal["read", "write", "both"], state: bool

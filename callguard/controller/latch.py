@@ -263,7 +263,11 @@ class Latch:
 
     def _stopped(self, channel: str) -> None:
         """A MixMonitor was stopped. Where ours has to be, it is the newest; where not, ours goes first."""
-        if self._census.stopped(channel, ours=not self._evictions.has_ours(channel)):
+        ours = (channel, self._census.ours(channel))
+        if ours in self._ami.own_stops:
+            self._ami.own_stops.discard(ours)
+            self._census.lost(channel)
+        elif self._census.stopped(channel, ours=not self._evictions.has_ours(channel)):
             self._evictions.lost(channel)
         self.look(channel)
 

@@ -514,6 +514,23 @@ async def test_a_key_of_others_that_stops_ours_is_told(scene: Scene) -> None:
     assert talk.lost == 1
 
 
+async def test_a_new_segment_of_ours_is_ours_and_the_old_one_is_not_missed(scene: Scene) -> None:
+    talk = scene.call("1", Capture.ON)
+    old = await scene.ours("1")
+    await scene.say(started("1"))
+    theirs = scene.pbx.mixers["1"][-1]
+    await scene.ami.stop_mixmonitor("1", old)
+    new = await scene.ours("1")
+    await scene.quiet()
+    assert (talk.lost, scene.latch._census.ours("1"), scene.ami.own_stops) == (0, new, set())
+    talk.becomes(Capture.PAUSED)
+    await scene.latch.silence("1")
+    await scene.say(started("1"))
+    await until(lambda: scene.pbx.mixers["1"] == [theirs, new])
+    await scene.quiet()
+    assert talk.lost == 0
+
+
 async def test_others_who_stop_their_own_are_left_alone(scene: Scene) -> None:
     talk = scene.call("1", Capture.ON)
     await scene.ours("1")
