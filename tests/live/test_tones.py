@@ -69,7 +69,11 @@ class House:
         await phone.hush()
         theirs = await channel_of(self.lab.pbx, caller)
         channels = await get(self.lab.pbx, "/channels")
-        (agents,) = (each["id"] for each in channels if each["name"].startswith("PJSIP/sales-agent"))
+        (agents,) = (
+            each["id"]
+            for each in channels
+            if each["name"].startswith("PJSIP/sales-agent") and each["connected"]["number"] == caller
+        )
         return Call(self, caller, phone, agent, theirs, agents)
 
     async def whispers(self):
@@ -206,16 +210,21 @@ async def test_the_tone_is_on_time_at_both_ears_and_never_in_a_pause(quiet, tmp_
         assert max(abs(each.start - one.at - zero) for each, one in zip(ear, told, strict=True)) < 0.05
     assert recorded == [[], []]
     # The recording holds no tone; its index does, and an export that has them sounds as the caller heard it.
-    marks = [
-        Mark(serial=number, kind="tone", start=round((each.at - began) * audio.RATE), detail=each.detail)
-        for number, each in enumerate(told, 1)
-    ]
-    exported = exported_with_tones(call.recording(), marks, tmp_path)
+    exported = exported_with_tones(call.recording(), index_of(told, began), tmp_path)
     for channel in range(2):
         laid = find(exported[:, channel], TONE.hz)
         assert amiss(laid, TONE, silent=[(paused - began, resumed - began)]) == []
         pairs = zip(laid, caller, strict=True)
         assert max(abs((a.start - laid[0].start) - (b.start - caller[0].start)) for a, b in pairs) < 0.05
+
+
+def index_of(told, began):
+    """The marks of a recording that began then."""
+    spans = [(round((each.at - began) * audio.RATE), round(each.seconds * audio.RATE)) for each in told]
+    return [
+        Mark(serial=number, kind="tone", start=start, end=start + length, detail=each.detail)
+        for number, (each, (start, length)) in enumerate(zip(told, spans, strict=True), 1)
+    ]
 
 
 def exported_with_tones(sides, marks, tmp_path):
