@@ -154,7 +154,7 @@ class Conductor:
                 queue=each.queue,
                 call=each.call,
                 arrived=time.monotonic(),
-                request=Request(queue=each.queue, caller=channel.caller_number),
+                request=Request(queue=each.queue, caller=each.customer, outbound=each.outbound),
             )
             self.conversations[channel.id] = conversation
             conversation.case = each.case
@@ -320,7 +320,7 @@ class Conductor:
         """Keep the caller's answer for the next calls of the same number."""
         now = datetime.now(UTC)
         body = await self.register.remember(
-            conversation.channel.caller_number,
+            conversation.request.caller,
             conversation.call.agreed.purposes,
             outcome,
             now.date() + timedelta(days=days),
@@ -375,14 +375,21 @@ class Conductor:
 
     def _arrived(self, event: said.StasisStart) -> None:
         channel, (what, queue, called, customer) = event.channel, arguments(event.args)
-        if what != "consent" or queue not in self.config.queues:
+        outbound = what == "outbound"
+        if what not in {"consent", "outbound"} or queue not in self.config.queues:
             known = ", ".join(self.config.queues)
             detail = f"the dialplan asked for queue {queue!r}; config.yaml has: {known}"
             log.error("no such queue, the call goes on unrecorded", channel=channel.id, detail=detail)
             self.note(Fault(where="dialplan", detail=detail[:500]))
             self.own(self._let_go(channel, f"{queue}-unrecorded"), f"let go {channel.id}")
             return
-        request = Request(queue=queue, caller=channel.caller_number, called=called, customer=customer or None)
+        request = Request(
+            queue=queue,
+            caller=called if outbound else channel.caller_number,
+            called="" if outbound else called,
+            customer=customer or None,
+            outbound=outbound,
+        )
         conversation = Conversation(
             house=self,
             channel=channel,
@@ -393,7 +400,13 @@ class Conductor:
         )
         self.conversations[channel.id] = conversation
         conversation.note(
-            Arrived(channel=channel.id, caller=channel.caller_number[:128], called=called, queue=queue)
+            Arrived(
+                channel=channel.id,
+                caller="" if outbound else request.caller[:128],
+                called=called,
+                queue=queue,
+                direction="out" if outbound else "in",
+            )
         )
         self.own(conversation.run(self._plan(request, conversation)), f"call {conversation.call.id}")
 
@@ -625,7 +638,7 @@ class Conductor:
             {
                 "call": each.call.id,
                 "channel": each.channel.id,
-                "caller": each.channel.caller_number,
+                "caller": each.request.caller,
                 "queue": each.queue,
                 "state": each.call.state.value,
                 "asked": each.call.asked,

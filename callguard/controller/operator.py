@@ -77,7 +77,7 @@ class Operator:
         return Standing(
             call=call.id,
             channel=conversation.channel.id,
-            caller=conversation.channel.caller_number,
+            caller=conversation.request.caller,
             queue=conversation.queue,
             agents=self.agents(conversation),
             case=conversation.case,

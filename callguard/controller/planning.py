@@ -42,6 +42,9 @@ from callguard.prompts.phrasing import TO_AGENTS
 KEPT_PLANS = 2000
 
 
+#: Forms in which a person who says nothing has agreed.
+SILENT = frozenset({Form.NOTICE.value, Form.IMPLIED.value, Form.OPT_OUT.value})
+
 #: A number with fewer digits is an extension, not a line of the public network (E.164 has none that short
 #: with its area code).
 SHORTEST_NUMBER = 7
@@ -55,6 +58,7 @@ class Request:
     caller: str
     called: str = ""
     customer: str | None = None  #: code of the customer's own address, from the dialplan
+    outbound: bool = False  #: we called; ``caller`` is then who was called, and ``called`` is nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +108,31 @@ class Planner:
             plan = replace(plan, prior=True)
         return replace(planned, plan=plan, sampled=chosen)
 
-    def for_parties(self, queue: str, parties: Sequence[PartyFacts], language: str | None = None) -> Planned:
+    def for_parties(
+        self,
+        queue: str,
+        parties: Sequence[PartyFacts],
+        language: str | None = None,
+        *,
+        machines: bool = False,
+    ) -> Planned:
         """The plan for these parties, whoever they are.
+
+        Args:
+            queue: of the configuration.
+            parties: everybody, and where it is recorded.
+            language: that the customer wishes.
+            machines: whether an answering machine may be what listens. It hears an announcement as patiently
+                as a person, so silence is no consent then.
 
         Raises:
             PromptError: see ``plan``.
         """
         ruling = rule_for(self.table, parties, region=self.config.site.country)
-        return self.admitted(queue, ruling, admit(self.table, ruling, self._terms[queue]), language)
+        admission = admit(self.table, ruling, self._terms[queue])
+        if machines and admission.form.value in SILENT and not admission.duty:
+            admission = replace(admission, form=type(admission.form)(Form.EXPLICIT.value))
+        return self.admitted(queue, ruling, admission, language)
 
     def joined(self, request: Request, number: str) -> Planned:
         """The plan for a call that one more party comes to, for what that party is told and asked.
@@ -207,6 +228,12 @@ class Planner:
     def parties(self, request: Request) -> list[PartyFacts]:
         """Everybody on the call, and where it is recorded."""
         site = self.config.site
+        if request.outbound:
+            return [
+                PartyFacts(role="called", number=request.caller, record=request.customer),
+                PartyFacts(role="agent", site=agents_at(self.config, request.queue)),
+                PartyFacts(role="recorder", site=site.recorder),
+            ]
         return [
             PartyFacts(role="caller", number=request.caller, record=request.customer),
             # Our own number is evidence of where we are; one that says nothing leaves our site.
@@ -218,10 +245,12 @@ class Planner:
     def _for_places(self, request: Request, language: str | None) -> Planned:
         region = self.config.site.country
         caller, called = locate(request.caller, region), locate(request.called, region)
-        key = (request.queue, caller, called, request.customer, language)
+        key = (request.queue, caller, called, request.customer, language, request.outbound)
         planned = self._kept.get(key)
         if planned is None:
-            planned = self.for_parties(request.queue, self.parties(request), language)
+            planned = self.for_parties(
+                request.queue, self.parties(request), language, machines=request.outbound
+            )
             if len(self._kept) < KEPT_PLANS:
                 self._kept[key] = planned
         return planned

@@ -36,6 +36,8 @@ class Left:
     channel: str
     queue: str
     consent: ConsentEntry | None
+    customer: str = ""  #: the number of whoever was asked
+    outbound: bool = False
     case: str = ""
     segment: int = 1
     pause_left: float | None = None  #: seconds that a pause still has
@@ -62,6 +64,7 @@ def _left(call: str, arrived: Stored, entries: list[Stored], planner: Planner) -
     consents = [entry for entry in told if isinstance(entry, ConsentEntry) and entry.who == "caller"]
     consent = consents[-1] if consents else None
     queue = str(arrived.content.get("queue", ""))
+    outbound = arrived.content.get("direction") == "out"
     known = queue if queue in planner.config.queues else next(iter(planner.config.queues))
     return Left(
         call=Call(
@@ -77,6 +80,8 @@ def _left(call: str, arrived: Stored, entries: list[Stored], planner: Planner) -
         channel=str(arrived.content.get("channel", "")),
         queue=queue,
         consent=consent,
+        customer=str(arrived.content.get("called" if outbound else "caller", "")),
+        outbound=outbound,
         case=_case(entries),
         segment=_segment(entries),
         pause_left=_pause_left(entries, planner),
