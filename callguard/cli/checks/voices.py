@@ -25,7 +25,7 @@ import aiohttp
 
 from callguard.asterisk.ari import Ari
 from callguard.asterisk.errors import AriRefused
-from callguard.asterisk.events import Unknown
+from callguard.asterisk.events import RecordingFinished, RecordingStarted
 from callguard.asterisk.http import open_session
 from callguard.cli.checks.finding import Finding, advice, ok, warning
 from callguard.cli.checks.visit import PATIENCE, Visit
@@ -102,10 +102,10 @@ async def _recorded(visit: Visit, ari: Ari) -> float | None:
             await ari.request(
                 "POST", f"channels/{name}/record", {"name": name, "format": "wav", "maxDurationSeconds": 10}
             )
-            await _told(visit, "RecordingStarted")
+            await visit.until(lambda: _told(visit, RecordingStarted, name))
             await _speak(rtp, there)
             await ari.request("POST", f"recordings/live/{name}/stop")
-            await _told(visit, "RecordingFinished")
+            await visit.until(lambda: _told(visit, RecordingFinished, name))
             return await _downloaded(visit, name)
         finally:
             await visit.take_back(("DELETE", f"recordings/live/{name}"))
@@ -143,9 +143,10 @@ async def _speak(rtp: socket.socket, there: tuple[str | None, int]) -> None:
             await asyncio.sleep(max(0.0, due - loop.time()))
 
 
-async def _told(visit: Visit, kind: str) -> None:
-    """Wait for an event of the recording; whether it was one of ours the download shows."""
-    await visit.until(lambda: True if Unknown(type=kind) in visit.heard else None, PATIENCE)
+def _told(visit: Visit, kind: type[RecordingStarted | RecordingFinished], name: str) -> bool | None:
+    """Whether Asterisk told that of our recording."""
+    told = (event for event in visit.heard if isinstance(event, kind))
+    return True if any(event.name == name for event in told) else None
 
 
 async def _downloaded(visit: Visit, name: str) -> float | None:
