@@ -137,7 +137,7 @@ async def test_a_program_pauses_a_call_by_each_of_its_names(house):
     assert paid == [[]] * 4 + [["was not paused for"]]
 
 
-async def test_a_request_that_is_sent_five_times_at_once_pauses_once(house):
+async def test_five_requests_at_once_pause_once_and_the_command_line_goes_on_and_pauses_again(house):
     async with talking(house) as (_, call, _):
         asked = [
             house.ask("POST", "/v1/pause", {"extension": AGENT}, **{"Idempotency-Key": "order-17"})
@@ -156,12 +156,19 @@ async def test_a_request_that_is_sent_five_times_at_once_pauses_once(house):
             assert line in text
         assert (await house.ask("GET", "/metrics", token="desk"))[0] == 403
         assert await house.ask("GET", "/healthz", token=None) == (200, {"status": "ok"})
+        status, out = await house.site.command("resume", "--extension", AGENT)
+        assert (status, out) == (0, f"{call}: The call is being recorded.\n")
+        status, out = await house.site.command("pause", "--call", call, "--seconds", "60")
+        assert (status, out) == (0, f"{call}: The recording is paused. 60 s are left.\n")
+        assert (await house.site.command("resume", "--call", "nowhere", check=False))[0] == 3
     await house.site.until_entry("call.ended", call)
-    assert [each["kind"] for each in house.site.entries(call)].count("capture.paused") == 1
+    assert [each["kind"] for each in house.site.entries(call)].count("capture.paused") == 2
     status, found = await report(house)
     assert status == 1
-    [pause] = [each for each in found["pauses"] if each["call"] == call]
-    assert (pause["end"], pause["wrong"]) == ("call", ["was never resumed: the call ended"])
+    first, second = [each for each in found["pauses"] if each["call"] == call]
+    assert (first["end"], first["wrong"]) == ("resumed", [])
+    assert (second["end"], second["wrong"]) == ("call", ["was never resumed: the call ended"])
+    assert second["by"].startswith("command line of ")
 
 
 async def test_a_telephone_pauses_drops_and_ends_by_its_keys(house):
@@ -199,19 +206,3 @@ async def test_a_telephone_pauses_drops_and_ends_by_its_keys(house):
     assert audio.seconds_of_tone(caller, rate, AFTER_HZ) > 0.3
     paused = [each["body"]["by"] for each in house.site.entries(call) if each["kind"] == "capture.paused"]
     assert paused == [f"phone {AGENT}"]
-
-
-async def test_the_command_line_pauses_and_its_status_says_how_it_went(house):
-    async def typed(*words):
-        return await house.site.command(*words, check=False)
-
-    async with talking(house) as (phone, call, _):
-        status, out = await typed("pause", "--extension", AGENT, "--seconds", "60")
-        assert (status, out) == (0, f"{call}: The recording is paused. 60 s are left.\n")
-        status, out = await typed("resume", "--extension", AGENT)
-        assert (status, out) == (0, f"{call}: The call is being recorded.\n")
-        assert (await typed("pause", "--call", "nowhere"))[0] == 3
-        status, out = await typed("withdraw", "--call", call)
-        assert (status, out) == (0, f"{call}: The call is not being recorded.\n")
-        assert (await typed("pause", "--call", call))[0] == 5
-        assert phone.is_up
