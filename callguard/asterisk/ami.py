@@ -1,8 +1,8 @@
 """What callguard asks of Asterisk over AMI, on a link that comes back.
 
-A user with ``read=call,user`` and ``write=call`` is enough for all of it. An action is sent once: one that
-was not answered when the connection was lost fails with AmiLost, because a stop or a mute that is carried
-out later would hit a call in another state.
+A user with ``read=call,user,dtmf`` and ``write=call`` is enough for all of it. An action is sent once: one
+that was not answered when the connection was lost fails with AmiLost, because a stop or a mute that is
+carried out later would hit a call in another state.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ class AmiLine:
 
     async def _log_in(self) -> None:
         settings = self._settings
-        login = {"Username": settings.username, "Secret": settings.password, "Events": "call,user"}
+        login = {"Username": settings.username, "Secret": settings.password, "Events": "call,user,dtmf"}
         try:
             await self.ask("Login", login, OPENING_SECONDS)
         except AmiRefused as error:

@@ -22,7 +22,7 @@ CALL_EVENTS = (
     "StasisStart",
 )
 
-#: The AMI events callguard acts on: recorders coming and going, parties joining and leaving, hot keys.
+#: The AMI events callguard acts on: recorders coming and going, parties joining and leaving, keys.
 RECORDING_EVENTS = (
     "AttendedTransfer",
     "BlindTransfer",
@@ -32,6 +32,8 @@ RECORDING_EVENTS = (
     "ChanSpyStop",
     "ConfbridgeRecord",
     "ConfbridgeStopRecord",
+    "DTMFBegin",
+    "DTMFEnd",
     "Hangup",
     "MixMonitorMute",
     "MixMonitorStart",

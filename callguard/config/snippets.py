@@ -1,8 +1,9 @@
 """What an administrator puts into Asterisk's configuration files for a site, and its first configuration.
 
-Decided 2026-11: the manager's user gets ``read=call,user`` and ``write=call``, with which a recording can be
-watched, paused and stopped and nothing can be run. Lost: ``write=system``, with which a recording could be
-started as well; it is a shell for whoever learns the password.
+Decided 2026-11: the manager's user gets ``read=call,user,dtmf`` and ``write=call``, with which a recording
+can be watched, paused and stopped and nothing can be run; the keys are for the card guard, which forgets them
+at once. Lost: ``write=system``, with which a recording could be started as well; it is a shell for whoever
+learns the password.
 
 Decided 2026-11: snippets to ``#include``, each with a ``[general](+)`` that adds to what is there. Lost:
 whole files, which would replace an administrator's own.

@@ -12,8 +12,7 @@ import contextlib
 import time
 import uuid
 from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,16 +25,16 @@ from callguard.asterisk.events import Channel
 from callguard.asterisk.link import AriLink
 from callguard.asterisk.settings import AmiSettings, AriSettings
 from callguard.config import Config
-from callguard.consent import Call, Form, State, advance
+from callguard.consent import Call, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.capturing import PAYMENT
 from callguard.consent.words import Outcome, Plan
-from callguard.controller.aside import Asides
 from callguard.controller.conversation import Conversation, playback_id
-from callguard.controller.ear import Whispered
+from callguard.controller.entrance import Entrance, agent_codes
 from callguard.controller.figures import Figures
-from callguard.controller.membership import Bridges, Member
+from callguard.controller.floor import Floor
+from callguard.controller.keypad import card_guard
 from callguard.controller.operator import Operator
 from callguard.controller.planning import Planner, Request
 from callguard.controller.recovery import Left, left_behind, recorder_of, still_matters
@@ -44,6 +43,7 @@ from callguard.controller.sealing import Keeper
 from callguard.controller.sweep import stop_every_recorder, stop_recorders
 from callguard.controller.switch import Switch
 from callguard.controller.terms import ruled
+from callguard.controller.tones import Sounds, tone_interval
 from callguard.controller.verdict import Verdict
 from callguard.errors import AsteriskError, CallguardError
 from callguard.ledger import Entry, Kind, Ledger, body_for
@@ -64,9 +64,6 @@ FIRST_PROMPTS = 10_000
 #: How long callers in the dialogue are given to be led on when callguard stops (seconds).
 LEAVE_SECONDS = 5.0
 
-#: The hot keys of a telephone, as callguard-features.conf names them.
-HOTKEYS = "callguard-pause#callguard-drop#callguard-resume#callguard-extend#callguard-withdraw"
-
 #: Answers of a caller that a site may remember for the next calls.
 REMEMBERED = frozenset({Outcome.GRANTED, Outcome.REFUSED, Outcome.WITHDRAWN})
 
@@ -83,6 +80,7 @@ class Conductor:
         spool: Spool,
         switch: Switch,
         register: Register,
+        sounds: Sounds | None = None,
     ) -> None:
         self.config = config
         self.planner = planner
@@ -95,9 +93,7 @@ class Conductor:
         #: Seconds from when a caller was handed to us to the start of the first prompt, newest last.
         self.first_prompts: deque[float] = deque(maxlen=FIRST_PROMPTS)
         self.keeper: Keeper | None = None
-        self.bridges = Bridges()
-        self.desk = Operator(self)
-        self.asides = Asides(lambda: self.ari)
+        self.entrance = Entrance(agent_codes(config))
         self.alerts = 0  #: how often somebody had to look at something
         self.unresumed = 0  #: pauses that nobody ended
         self._left: list[Left] | None = None  #: calls of the run before, until Asterisk was first reached
@@ -128,6 +124,7 @@ class Conductor:
             on_event=self._ami_event,
             on_up=self._ami_up,
         )
+        self.floor = Floor(self, sounds)
 
     # ------------------------------------------------------------------ life
 
@@ -158,15 +155,15 @@ class Conductor:
             )
             self.conversations[channel.id] = conversation
             conversation.case = each.case
-            conversation.company.known(self.bridges.others(channel.id))
+            conversation.company.known(self.floor.bridges.others(channel.id))
             await conversation.taken_up(
                 await recorder_of(ari, each), each.consent, segment=each.segment, pause_left=each.pause_left
             )
             self.own(conversation.go_on(), f"call {each.call.id}")
+            await self.floor.latch.look_anew(channel.id)
             log.info("call taken up", call=each.call.id, capture=each.call.capture.value)
         if self.keeper is not None:
-            taken = {each.call.id for each in self.conversations.values()}
-            await self.keeper.take_up(set(channels) - set(self.conversations), taken)
+            await self.keeper.take_up(set(channels) - set(self.conversations))
 
     async def keep(self, vault: Vault, measures: Measures) -> None:
         """Seal recordings into a vault from now on.
@@ -182,6 +179,7 @@ class Conductor:
             alert=self.alert,
             stop=self._capture_failed,
             own=self.own,
+            guard=lambda: card_guard(self.config),
         )
         await self.keeper.start()
 
@@ -200,7 +198,7 @@ class Conductor:
             async with asyncio.timeout(LEAVE_SECONDS):
                 while any(not each.routed for each in self.conversations.values()):  # noqa: ASYNC110 - bounded
                     await asyncio.sleep(0.02)
-        await self.asides.close()
+        await self.floor.leave()
         await self.link.stop()
         for task in list(self._tasks):
             task.cancel()
@@ -224,8 +222,14 @@ class Conductor:
     def take_over(self, config: Config, planner: Planner) -> None:
         """From the next call on, these rules."""
         self.config, self.planner = config, planner
+        self.entrance.codes = agent_codes(config)
 
     # ------------------------------------------------------------------ what conversations need
+
+    @property
+    def desk(self) -> Operator:
+        """Where people and programs ask about live calls."""
+        return self.floor.desk
 
     @property
     def ari(self) -> Ari | None:
@@ -251,50 +255,6 @@ class Conductor:
         log.warning("alert", what=what, detail=detail, call=call)
         self.note(Fault(where=what, detail=detail[:500]), call)
 
-    def shows(self, conversation: Conversation) -> None:
-        """The lamp of this call changed."""
-        conversation.log.debug("lamp", lamp=conversation.lamp.value)
-
-    def whisper(self, conversation: Conversation, who: str, what: str) -> None:
-        """Tell one party something that nobody else hears."""
-        conversation.log.debug("whisper", who=who, what=what)
-
-    def _arm(self, member: Member) -> None:
-        """Give hot keys to a telephone that talks with an agent of ours and may be handed a customer next.
-
-        Asterisk gives them to a leg when it enters a bridge. A telephone that an agent calls with a second
-        call of its own inherits nothing.
-        """
-        near = self.bridges.others(member.channel)
-        phones = {each.phone for each in near}
-        for conversation in self.conversations.values():
-            agents = {each.phone for each in conversation.company.here.values()}
-            if member.channel not in conversation.company.here and agents & phones:
-                self.own(self._give_keys(member.channel), f"hot keys for {member.channel}")
-                return
-
-    async def _give_keys(self, channel: str) -> None:
-        try:
-            await self.ami.set_variable(channel, "DYNAMIC_FEATURES", HOTKEYS)
-        except AsteriskError as error:
-            log.info("a telephone has no hot keys", channel=channel, why=str(error))
-
-    async def tell(self, channel: str, media: Sequence[str], seconds: float) -> Whispered:
-        """Say something to one channel only."""
-        return await self.asides.whisper(channel, media, seconds)
-
-    def joined(self, call: Call, number: str) -> tuple[Plan, Plan | None]:
-        """What a party who comes later is told and asked, and the plan of the call if it gets stricter."""
-        request = next(each.request for each in self.conversations.values() if each.call.id == call.id)
-        plan = self.planner.joined(request, number).plan
-        forms = list(Form)
-        if call.plan is None or forms.index(plan.form) <= forms.index(call.plan.form):
-            return plan, None
-        return plan, replace(call.plan, form=plan.form, basis=plan.basis)
-
-    async def silence(self, conversation: Conversation) -> None:
-        """Whatever else records or listens on this call, silence it."""
-
     def figures(self) -> Figures:
         """See `Watched`."""
         return Figures(
@@ -311,6 +271,7 @@ class Conductor:
         """The call is over."""
         if PAYMENT in conversation.call.holds:
             self.unresumed += 1
+        conversation.dark()
         self.conversations.pop(conversation.channel.id, None)
         days, outcome = self.config.law.remember_answers_days, conversation.call.outcome
         if days is not None and outcome in REMEMBERED and conversation.call.plan is not None:
@@ -337,7 +298,7 @@ class Conductor:
     # ------------------------------------------------------------------ arrivals
 
     def _ari_event(self, event: said.Event) -> None:
-        if self.asides.take(event):
+        if self.floor.ari_event(event):
             return
         match event:
             case said.ChannelDtmfReceived():
@@ -399,6 +360,7 @@ class Conductor:
             request=request,
         )
         self.conversations[channel.id] = conversation
+        self.floor.latch.look(channel.id)
         conversation.note(
             Arrived(
                 channel=channel.id,
@@ -416,6 +378,7 @@ class Conductor:
         except CallguardError as error:
             self.alert("no plan for this call", str(error), conversation.call.id)
             return self.planner.unplanned(request.queue)
+        conversation.tone = tone_interval(self.config, planned.admission)
         conversation.note(ruled(planned.ruling, planned.admission, sampled=planned.sampled))
         if planned.concern:
             self.alert("call not recorded", planned.concern, conversation.call.id)
@@ -441,70 +404,41 @@ class Conductor:
     # ------------------------------------------------------------------ the manager interface
 
     def _ami_event(self, event: Mapping[str, str]) -> None:
+        channel = event.get("Uniqueid", "")
+        self.floor.ami_event(event)
         match event.get("Event"):
-            case "BridgeEnter":
-                self._entered(event)
-            case "BridgeLeave":
-                self._left_bridge(event)
+            case "DTMFBegin" | "DTMFEnd" as what if event.get("Direction") == "Received":
+                self._keyed(event)
+                if what == "DTMFEnd":
+                    self.floor.pressed(channel, event.get("Digit", ""))
             case "Hangup":
-                channel = event.get("Uniqueid", "")
-                before = self.bridges.bridge_of(channel)
-                self.bridges.gone(channel)
-                self._members_changed(before)
+                self.entrance.gone(channel)
                 if conversation := self.conversations.get(channel):
                     conversation.hung_up()
                 elif self.keeper is not None:
                     self.keeper.hung_up(channel)
-            case "DTMFEnd" if event.get("Direction") == "Received":
-                self._pressed(event.get("Uniqueid", ""), event.get("Digit", ""))
-            case "MixMonitorStart":
-                self._recorder_started(event)
+            case "MixMonitorStart" if self._off:
+                self.own(self._stop_late(channel), f"switched off {channel}")
             case "UserEvent":
                 self._user_event(event)
 
-    def _pressed(self, channel: str, digit: str) -> None:
-        """Somebody pressed a key; who is being asked may have answered. Digits are never logged."""
-        for conversation in self.conversations.values():
-            if channel in conversation.company.here:
-                conversation.company.pressed(channel, digit)
-
-    def _recorder_started(self, event: Mapping[str, str]) -> None:
-        channel = event.get("Uniqueid", "")
-        if self._off:
-            self.own(self._stop_late(channel), f"switched off {channel}")
-        elif conversation := self.conversations.get(channel):
-            conversation.recorder_started()
-
-    def _entered(self, event: Mapping[str, str]) -> None:
-        before = self.bridges.bridge_of(event.get("Uniqueid", ""))
-        member = self.bridges.entered(event)
-        if member is not None:
-            self._members_changed(before, self.bridges.bridge_of(member.channel))
-            for each in (member, *self.bridges.others(member.channel)):
-                if each.is_person and each.channel not in self.conversations:
-                    self._arm(each)
-
-    def _left_bridge(self, event: Mapping[str, str]) -> None:
-        bridge, member = self.bridges.left(event)
-        if member is not None:
-            self._members_changed(bridge, channel=member.channel)
-
-    def _members_changed(self, *bridges: str, channel: str = "") -> None:
-        """Tell the calls whose customers are in these bridges, or were, who is with them now."""
-        customers = {channel, *(each for bridge in bridges for each in self.bridges.in_bridge(bridge))}
-        for customer in customers:
-            conversation = self.conversations.get(customer)
-            if conversation is not None and conversation.routed:
-                conversation.company.now(self.bridges.others(customer))
+    def _keyed(self, event: Mapping[str, str]) -> None:
+        """A key was pressed on a call; which one goes no further than the entrance."""
+        channel, bridges = event.get("Uniqueid", ""), self.floor.bridges
+        if conversation := self.conversations.get(channel):
+            for at in self.entrance.take(event, has_codes=False):
+                conversation.keyed(0, at)
+            return
+        for each in bridges.in_bridge(bridges.bridge_of(channel)):
+            if conversation := self.conversations.get(each):
+                for at in self.entrance.take(event, has_codes=True):
+                    conversation.keyed(1, at)
+                return
 
     def _user_event(self, event: Mapping[str, str]) -> None:
         channel = event.get("Uniqueid", "")
         conversation = self.conversations.get(channel)
         match event.get("UserEvent"):
-            case "CallguardCapture":
-                if conversation is not None and event.get("Call") == conversation.call.id:
-                    recorder, segment = event.get("MixMonitorID", ""), int(event.get("Segment", "1") or 1)
-                    self.own(conversation.capture_started(recorder, segment), f"capture {channel}")
             case "CallguardRescue" | "CallguardUnheard" as what:
                 detail = "the lease ran out" if what == "CallguardRescue" else "no controller took the call"
                 call = conversation.call.id if conversation else ""
@@ -512,12 +446,6 @@ class Conductor:
                 if conversation is not None:
                     conversation.routed = True
                     conversation.failed(ev.Fault.CAPTURE, detail)
-            case "CallguardKey":
-                if conversation is not None:
-                    self.own(self.desk.key(conversation, event.get("Key", "")), f"hot key on {channel}")
-            case "CallguardKeyUnheard":
-                if conversation is not None:
-                    conversation.failed(ev.Fault.CAPTURE, "a hot key was not answered in time")
             case "CallguardBypass":
                 self._bypassed(event)
 
@@ -545,7 +473,7 @@ class Conductor:
         """Find the callers who wait for a controller, and those of ours who are gone."""
         channels = await ari.channels()
         alive = {channel.id for channel in channels}
-        self.own(self._sweep(channels), "remove whispers that were left behind")
+        self.own(self.floor.ari_up(channels), "whispers and lamps of a new connection")
         for conversation in list(self.conversations.values()):
             if conversation.channel.id not in alive:
                 conversation.hung_up()
@@ -561,9 +489,6 @@ class Conductor:
         if self._left is not None:
             left, self._left = self._left, None
             self.own(self._take_up(ari, left), "take up what was left")
-
-    async def _sweep(self, channels: list[Channel]) -> None:
-        await self.asides.sweep(channels)
 
     def _ours(self, channel: Channel, data: list[str]) -> bool:
         app = self.config.asterisk.ari.app
@@ -584,15 +509,10 @@ class Conductor:
         """What ended while nobody told us, and what records although recording is switched off."""
         channels = await ami.status()
         alive = {channel.get("Uniqueid", "") for channel in channels}
-        self.bridges.clear()
-        for channel in channels:
-            if bridge := channel.get("BridgeID"):
-                self.bridges.entered({"BridgeType": "basic", **channel, "BridgeUniqueid": bridge})
         for conversation in list(self.conversations.values()):
             if conversation.channel.id not in alive:
                 conversation.hung_up()
-            elif conversation.taping.recorder.broken:
-                self.own(conversation.stop_broken(), f"stop {conversation.channel.id}")
+        await self.floor.ami_up(channels)
         if self._off:
             await stop_every_recorder(ami)
 

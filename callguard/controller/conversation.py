@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -24,14 +24,18 @@ from callguard.consent import Call, Capture, Plan, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.words import ConsentEntry, Outcome, Party
-from callguard.controller.company import Company
+from callguard.controller.aside import Asides
+from callguard.controller.cadence import Cadence
+from callguard.controller.company import Company, Hall
 from callguard.controller.desk import Lamp
-from callguard.controller.ear import Whispered
+from callguard.controller.foreign import Foreign
+from callguard.controller.keypad import CARD_DIGITS, GUARD, Keypad, card_guard
+from callguard.controller.latch import Latch
 from callguard.controller.planning import Request
 from callguard.controller.sealing import Keeper
 from callguard.controller.segments import Segments
-from callguard.controller.sweep import stop_recorders
 from callguard.controller.taping import Taping
+from callguard.controller.tones import Sounds
 from callguard.controller.verdict import Verdict
 from callguard.errors import AsteriskError, CallguardError, LedgerError
 from callguard.ledger import Entry, Ledger, Receipt, body_for
@@ -59,6 +63,10 @@ class House(Protocol):
     config: Config
 
     @property
+    def floor(self) -> Around:
+        """What goes on around the calls."""
+
+    @property
     def ari(self) -> Ari | None:
         """The live connection to ARI, if there is one."""
 
@@ -68,26 +76,28 @@ class House(Protocol):
     def alert(self, what: str, detail: str, call: str) -> None:
         """Somebody has to look at this."""
 
-    async def tell(self, channel: str, media: Sequence[str], seconds: float) -> Whispered:
-        """Say something to one channel only."""
+    def own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something in a task that is looked after."""
 
-    def joined(self, call: Call, number: str) -> tuple[Plan, Plan | None]:
-        """What a party who comes later is told, and the plan of the call if it gets stricter."""
+    def ended(self, conversation: Conversation) -> None:
+        """The call is over."""
 
-    def shows(self, conversation: Conversation) -> None:
-        """The lamp of this call changed."""
+
+class Around(Hall, Protocol):
+    """What goes on around the calls: agents, lamps, whispers, other recorders."""
+
+    asides: Asides
+    latch: Latch
+    sounds: Sounds | None
+
+    def shows(self, conversation: Conversation, agents: Iterable[str], lamp: Lamp) -> None:
+        """Show on these agents' telephones what the recorder does."""
 
     def whisper(self, conversation: Conversation, who: str, what: str) -> None:
         """Tell one party something that nobody else hears."""
 
     async def silence(self, conversation: Conversation) -> None:
         """Whatever else records or listens on this call, silence it."""
-
-    def own(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run something in a task that is looked after."""
-
-    def ended(self, conversation: Conversation) -> None:
-        """The call is over."""
 
 
 @dataclass(slots=True)
@@ -114,6 +124,8 @@ class Conversation:
     inbox: asyncio.Queue[ev.Event] = field(default_factory=asyncio.Queue)
     case: str = ""  #: of the CRM
     lamp: Lamp = Lamp.OFF
+    tone: float | None = None  #: seconds from one warning tone to the next; None: none sounds
+    keypad: Keypad = field(init=False)
     segments: Segments = field(init=False)
     company: Company = field(init=False)
     routed: bool = False
@@ -124,14 +136,16 @@ class Conversation:
     _fed: int = 0
     _playback: Playback | None = None
     _capture: bool = False
-    _own_recorder_seen: bool = False
+    _lit: frozenset[str] = frozenset()  #: agents whose lamps show this call
+    _cadence: Cadence | None = None
     _pause_ends: float | None = None
     _consent: ConsentEntry | None = None  #: the newest decision of the caller
     _timers: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         pause = self.house.config.pause
-        self.company = Company(self.house, self, changed=lambda: self.house.shows(self))
+        self.company = Company(self.house.floor, self, changed=self._light)
+        self.keypad = Keypad(card_guard(self.house.config), self._number_keyed, self.house.own)
         self.segments = Segments(
             self.house,
             self,
@@ -178,8 +192,10 @@ class Conversation:
     ) -> None:
         """A controller before this one began this call: know what it knew; the recorder proves itself."""
         self.routed, self._consent = True, consent
-        self._capture = self._own_recorder_seen = self.call.capture is not Capture.OFF
+        self._capture = self.call.capture is not Capture.OFF
         silent = self._capture and self.segments.taken_up(recorder, segment)
+        if recorder:
+            self.house.floor.latch.ours(self.channel.id, recorder)
         self.feed(ev.Recovered(at=time.monotonic(), paused=silent, pause_left=pause_left))
         ari = self.house.ari
         if ari is not None and self.call.captures:
@@ -198,6 +214,7 @@ class Conversation:
         finally:
             for timer in self._timers.values():
                 timer.cancel()
+            self.keypad.call_over()
             self.house.ended(self)
             self._wake()
         # Not when callguard itself leaves: then the call goes on, and so does its recording.
@@ -220,6 +237,16 @@ class Conversation:
         if self.call.state is not State.TALKING or digit in self.call.agreed.withdraw_keys:
             self.feed(ev.DigitPressed(at=time.monotonic(), party=Party.CALLER, digit=digit))
 
+    def keyed(self, side: int, at: float) -> None:
+        """The caller (0) or another party (1) pressed a key, whichever; the card guard counts them."""
+        self.keypad.told(side, at, captured=self.call.captures)
+
+    def _number_keyed(self) -> None:
+        card = self.house.config.pause.card_guard
+        detail = f"{card.digits} keys within {card.window_seconds:g} s: paused, and erased from the first on"
+        self.house.alert(GUARD, detail, self.call.id)
+        self.feed(ev.PauseAsked(at=time.monotonic(), by=GUARD, allowed=True, why=CARD_DIGITS))
+
     def hung_up(self) -> None:
         """The channel is gone."""
         self.feed(ev.HungUp(at=time.monotonic()))
@@ -228,12 +255,13 @@ class Conversation:
         """Something failed."""
         self.feed(ev.Failed(at=time.monotonic(), fault=fault, detail=detail))
 
-    def recorder_started(self) -> None:
-        """A MixMonitor started on the caller's channel; the first one after our own order is ours."""
-        if self._capture and not self._own_recorder_seen:
-            self._own_recorder_seen = True
-        else:
-            self.feed(ev.ForeignRecorder(at=time.monotonic(), recorder="MixMonitor"))
+    def violated(self, found: Foreign) -> None:
+        """Somebody else records or listens; the latch deals with it, and here it is written down."""
+        self.feed(ev.ForeignRecorder(at=time.monotonic(), recorder=found.words(self.channel.id)))
+
+    def recorder_lost(self) -> None:
+        """Our recorder is gone, and we did not stop it."""
+        self.feed(ev.CaptureConfirmed(at=time.monotonic(), state=ev.CaptureState.OFF, offset=0))
 
     async def left_stasis(self) -> None:
         """The channel left our application although we did not send it on: hung up, or rescued."""
@@ -316,13 +344,16 @@ class Conversation:
                 await self._end(action)
             case do.StopCapture():
                 self._pause_ends = None
+                self._quiet_tone()
                 await self.segments.stop(shred=action.shred)
             case do.PauseCapture():
                 self.pauses += 1
+                self._quiet_tone()
                 await self.segments.pause()
-                await self.house.silence(self)
+                await self.house.floor.silence(self)
             case do.ResumeCapture():
                 self._pause_ends = None
+                self.house.floor.latch.resuming(self.channel.id)
                 self.segments.resume()
             case do.NewSegment():
                 self.segments.renew()
@@ -330,13 +361,47 @@ class Conversation:
                 await self.taping.erase_last(action.seconds, action.why)
             case do.Lamp():
                 self.lamp = Lamp(action.state)
-                self.house.shows(self)
+                self._light()
+                if self.lamp is Lamp.RECORDING:
+                    self._sound_tone()
             case do.Whisper():
-                self.house.whisper(self, action.who, action.what)
+                self.house.floor.whisper(self, action.who, action.what)
             case do.StopForeign():
-                await stop_recorders(self.house.ami, self.channel.id)
+                await self.house.floor.latch.clear(self.channel.id)
             case do.Alert():
                 self.house.alert(action.what, action.detail, self.call.id)
+
+    # ------------------------------------------------------------------ what agents see, what parties hear
+
+    def _light(self) -> None:
+        """Show what the recorder does to those who are on the call, and to nobody who has left it."""
+        here = frozenset(each.phone for each in self.company.here.values())
+        self.house.floor.shows(self, self._lit - here, Lamp.OFF)
+        self.house.floor.shows(self, here, self.lamp)
+        self._lit = here
+
+    def dark(self) -> None:
+        """The call is over: no lamp, no tone."""
+        self._quiet_tone()
+        self.house.floor.shows(self, self._lit, Lamp.OFF)
+
+    def _sound_tone(self) -> None:
+        sounds = self.house.floor.sounds
+        if sounds is None or self.tone is None:
+            return
+        if self._cadence is None:
+            self._cadence = Cadence(
+                self.house.floor.asides,
+                self.channel.id,
+                sounds.every(self.tone),
+                told=lambda tone: self.taping.sounded(tone),
+                missed=lambda why: self.house.alert("no warning tone", why, self.call.id),
+            )
+        self._cadence.sound()
+
+    def _quiet_tone(self) -> None:
+        if self._cadence is not None:
+            self._cadence.hold()
 
     def _time_up(self, serial: int) -> None:
         self._timers.pop(serial, None)

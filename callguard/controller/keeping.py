@@ -40,4 +40,9 @@ def spool_of(config: Config) -> Spool:
 def measures_of(config: Config) -> Measures:
     """How the site's sealer works."""
     own = config.vault
-    return Measures(look_back=own.look_back_seconds, block=own.block_seconds, limit=own.spool_seconds)
+    return Measures(
+        look_back=own.look_back_seconds,
+        block=own.block_seconds,
+        limit=own.spool_seconds,
+        keys=config.pause.card_guard.enabled,
+    )

@@ -75,6 +75,11 @@ class Owner(Protocol):
         """A pause that was confirmed was none; the recorder is stopped and its samples are erased."""
 
 
+def place(moment: float, there: int, seen: float) -> int:
+    """Which sample was written at a moment, when ``there`` were there at ``seen``."""
+    return there - round((seen - moment) * RATE)
+
+
 @dataclass(slots=True)
 class Pause:
     """A pause on its way to be proven."""
@@ -90,15 +95,11 @@ class Pause:
     ordered: bool = True  #: the recorder was told; until then it is only known what is to be erased
     begin: int | None = None  #: the first sample of the silence, once that is known
 
-    def at(self, moment: float, there: int, seen: float) -> int:
-        """Which sample was written at a moment, when ``there`` were there at ``seen``."""
-        return there - round((seen - moment) * RATE)
-
     def unwanted(self, there: int, seen: float) -> int | None:
         """The first sample before it that is to be erased, as far as it can still be; None when none is."""
         if self.first is None:
             return None
-        known = self.first if self.moment is None else max(self.first, self.at(self.moment, there, seen))
+        known = self.first if self.moment is None else max(self.first, place(self.moment, there, seen))
         return max(known, self.start)
 
     def silence(self) -> Silence:
@@ -130,6 +131,7 @@ class Recorder:
     _silent: bool = False  #: what was ordered last
     _resume: asyncio.Task[None] | None = None
     _proof: asyncio.Task[None] | None = None
+    _done: bool = False  #: the call is over, and nothing of it waits to be proven
 
     # ------------------------------------------------------------------ orders
 
@@ -269,9 +271,13 @@ class Recorder:
         tape = self.tape
         if tape is None:
             raise RecordingError("nothing was recorded yet, so nothing can be erased")
+        if self._done:
+            known = first if moment is None else max(first, place(moment, *tape.arrived()))
+            await self._erase(tape, known, tape.samples(), why)
+            return
         pause = self._next(tape)
         if pause.begin is not None:
-            known = first if moment is None else max(first, pause.at(moment, *tape.arrived()))
+            known = first if moment is None else max(first, place(moment, *tape.arrived()))
             await self._erase(tape, known, pause.begin, why)
             return
         held = tape.hold(first)
@@ -331,7 +337,7 @@ class Recorder:
     async def _prove_one(self, tape: Tape, pause: Pause) -> int:
         """One pause, from its first sample to its last; returns the first sample after it."""
         there, seen = await self._piece(tape, pause.there)
-        while there <= pause.at(pause.since + LATEST, there, seen) and not self._is_over(pause, seen):
+        while there <= place(pause.since + LATEST, there, seen) and not self._is_over(pause, seen):
             there, seen = await self._piece(tape, there)
         proven = await self._began(tape, pause, there, seen)
         self._hold_from(tape, pause, proven)
@@ -368,11 +374,11 @@ class Recorder:
 
         What was said after the pause was asked for is erased; so is what was to be dropped before it.
         """
-        latest = pause.at(pause.since + LATEST, there, seen)
+        latest = place(pause.since + LATEST, there, seen)
         latest = min(max(latest, pause.there), there)
         end = there
         if pause.until is not None and self._is_over(pause, seen):
-            end = min(max(pause.at(pause.until, there, seen), latest), there)
+            end = min(max(place(pause.until, there, seen), latest), there)
         late = await tape.sounds(latest, end)
         before = await tape.sounds(pause.start, latest)
         # Neither party need have spoken right before it.
@@ -392,7 +398,7 @@ class Recorder:
 
     async def _over(self, tape: Tape, pause: Pause, proven: int, there: int, seen: float) -> int:
         """The end of the pause: silent up to where the recorder was told to go on."""
-        told = pause.at(pause.until if pause.until is not None else seen, there, seen)
+        told = place(pause.until if pause.until is not None else seen, there, seen)
         told = min(max(told, proven), there)
         await self._must_be_silent(tape, proven, told)
         loud = await tape.sounds(told, there)
@@ -440,6 +446,7 @@ class Recorder:
         except Unproven as error:
             self.owner.unproven(str(error))
         finally:
+            self._done = True
             tape.close()
 
     async def _prove_rest(self, tape: Tape, pause: Pause) -> None:

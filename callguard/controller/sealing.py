@@ -6,7 +6,7 @@ Where the vault is not enabled there is no keeper, and recordings stay in the sp
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,17 @@ import structlog
 from callguard.consent import Call
 from callguard.consent import events as ev
 from callguard.consent.words import ConsentEntry, Plan
+from callguard.controller.cardguard import CardGuard
 from callguard.controller.figures import Sealing
+from callguard.controller.keypad import Keypad
+from callguard.controller.leftover import Leftover
 from callguard.controller.tape import SealedTape
 from callguard.errors import CallguardError
 from callguard.law import Flag
 from callguard.ledger import Kind
 from callguard.ledger.bodies import AnyBody, Capture, Retention
 from callguard.recording import Finished, Measures, Recovered, Sealer, Silence, Spool, evidence
+from callguard.recording.keytones import Tone
 from callguard.recording.spool import RATE
 from callguard.vault import Vault
 from callguard.vault.store import name as recording_of
@@ -41,6 +45,7 @@ class Keeper:
         alert: somebody has to look at this (what, detail, call).
         stop: a recording outgrew the spool; its call, to be told of the fault.
         own: runs something in a task that is ours.
+        guard: counts the keys that are heard in recordings no call looks after; None where none is wanted.
     """
 
     def __init__(
@@ -53,12 +58,16 @@ class Keeper:
         alert: Callable[[str, str, str], None],
         stop: Callable[[str, ev.Fault, str], None],
         own: Callable[[Coroutine[Any, Any, None], str], None],
+        guard: Callable[[], CardGuard | None],
     ) -> None:
         self._vault, self._spool = vault, spool
         self._note, self._alert, self._stop, self._own = note, alert, stop, own
         self._sealer = Sealer(vault, spool, self, measures)
         self._found: Recovered | None = None
         self._left: dict[str, str] = {}  #: channel -> recording, for calls of the run before this one
+        self._guard = guard
+        self._pads: dict[str, Keypad] = {}  #: who is told of the keys that are heard in a recording
+        self._unheard: dict[str, list[tuple[Sequence[Tone], tuple[int, float]]]] = {}  #: nobody yet
 
     # ------------------------------------------------------------------ life
 
@@ -83,17 +92,18 @@ class Keeper:
         """
         self._found = await self._sealer.recover()
 
-    async def take_up(self, alive: Collection[str], taken: Collection[str]) -> None:
+    async def take_up(self, alive: Collection[str]) -> None:
         """Go on with what the run before left: recordings of calls that still live, and of those that ended.
 
         Args:
-            alive: channels of the PBX that no conversation looks after.
-            taken: calls that a conversation looks after; it will end their recordings.
+            alive: channels of the PBX that no conversation looks after. Whatever a conversation looks after
+                is listened to for it by now.
         """
         found = self._found or await self._sealer.recover()
         for recording in found.resumed:
-            if _call(recording) in taken:
+            if recording in self._pads:
                 continue
+            self._listen(recording, self._leftover(recording))
             channel = self._sealer.metadata(recording).get("channel", "")
             if channel in alive:
                 self._left[channel] = recording
@@ -146,6 +156,49 @@ class Keeper:
         """Whether a recording was to be silent when the run before ended, and what is on hold for that."""
         return self._sealer.silenced(recording_of(call, number))
 
+    def listen(self, call: str, number: int, pad: Keypad) -> None:
+        """Whoever is told of the keys that are heard in a segment, from its first sample on."""
+        self._listen(recording_of(call, number), pad)
+
+    def _listen(self, recording: str, pad: Keypad) -> None:
+        self._pads[recording] = pad
+        for tones, arrived in self._unheard.pop(recording, ()):
+            pad.heard(_number(recording), tones, arrived)
+
+    def _leftover(self, recording: str) -> Keypad:
+        call, number = _call(recording), _number(recording)
+
+        def fired() -> None:
+            self._alert("card guard", f"a number was keyed; from there on {recording} is erased", call)
+            pad.resumed()
+
+        def erased(offset: int, until: int, why: str) -> None:
+            body = Capture(
+                kind=Kind.CAPTURE_ERASED,
+                recording=call,
+                segment=number,
+                offset=offset,
+                until=until,
+                rate=RATE,
+                reason=why,
+            )
+            self._note(body, call)
+
+        pad = Keypad(self._guard(), fired, self._own)
+        pad.begun(Leftover(number, SealedTape(self._sealer, recording), erased), listened=True)
+        return pad
+
+    async def hear_out(self, call: str, number: int) -> None:
+        """The recorder stopped: listen to all that came."""
+        await self._hear_out(recording_of(call, number))
+
+    async def _hear_out(self, recording: str) -> None:
+        try:
+            await self._sealer.hear_out(recording)
+        except CallguardError as error:
+            # It is listened to before it is sealed, whenever that is.
+            self._alert("a recording could not be listened to yet", str(error), _call(recording))
+
     def sealing(self) -> Sealing:
         """How the sealer does."""
         return Sealing(
@@ -179,6 +232,10 @@ class Keeper:
             self._own(self._finish(recording), f"seal {recording}")
 
     async def _finish(self, recording: str) -> None:
+        await self._hear_out(recording)
+        if (pad := self._pads.get(recording)) is not None:
+            pad.call_over()
+            await pad.over(_number(recording))
         await self._seal(recording)
 
     async def _seal(self, recording: str) -> float:
@@ -200,12 +257,21 @@ class Keeper:
         """The spool holds as much of this recording as it may."""
         self._stop(_call(recording), ev.Fault.SPOOL, detail)
 
+    def keyed(self, recording: str, tones: Sequence[Tone], arrived: tuple[int, float]) -> None:
+        """More of a recording was listened to, and these keys were heard."""
+        if (pad := self._pads.get(recording)) is not None:
+            pad.heard(_number(recording), tones, arrived)
+        else:
+            self._unheard.setdefault(recording, []).append((tones, arrived))
+
     def finished(self, recording: str, finished: Finished) -> None:
         """A recording is complete: the ledger holds its length and hash."""
+        self._pads.pop(recording, None)
+        self._unheard.pop(recording, None)
         body = Capture(
             kind=Kind.CAPTURE_STOPPED,
             recording=recording,
-            segment=int(recording.rpartition("-")[2]),
+            segment=_number(recording),
             offset=finished.samples,
             rate=RATE,
             reason=finished.missing or "sealed",
@@ -216,6 +282,10 @@ class Keeper:
 
 def _call(recording: str) -> str:
     return recording.rpartition("-")[0]
+
+
+def _number(recording: str) -> int:
+    return int(recording.rpartition("-")[2])
 
 
 def _until(days: int | None) -> str:

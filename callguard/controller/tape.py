@@ -31,6 +31,9 @@ class Tape(Protocol):
     def guard(self, first: int | None) -> None:
         """The same for keys that may become a number, with a hold of its own; None: they did not."""
 
+    def guarded(self) -> int | None:
+        """From which sample on such a hold was left by a controller before this one."""
+
     def silence(self, silence: Silence | None) -> None:
         """Remember that it is, or is no longer, to be silent; a crash of ours does not forget it."""
 
@@ -75,6 +78,10 @@ class SealedTape:
         self.sealer.release(self.recording, CARD)
         if first is not None:
             self.sealer.hold(self.recording, first, CARD)
+
+    def guarded(self) -> int | None:
+        """See `Tape`."""
+        return self.sealer.held(self.recording, CARD)
 
     def silence(self, silence: Silence | None) -> None:
         """See `Tape`."""
@@ -124,6 +131,10 @@ class LooseTape:
 
     def guard(self, first: int | None) -> None:
         """Nothing is ever made durable here."""
+
+    def guarded(self) -> int | None:
+        """Nothing is ever made durable here."""
+        return None
 
     def silence(self, silence: Silence | None) -> None:
         """The ledger alone remembers it."""

@@ -14,6 +14,8 @@ from callguard.asterisk.ami import Ami
 from callguard.consent import Call, State
 from callguard.consent import events as ev
 from callguard.consent.words import ConsentEntry
+from callguard.controller.cadence import Sounded
+from callguard.controller.keypad import Keypad
 from callguard.controller.recorder import Recorder
 from callguard.controller.sealing import Keeper, put_head, wants_head
 from callguard.controller.tape import LooseTape, Tape
@@ -43,6 +45,7 @@ class Speaker(Protocol):
     """The conversation, as its recording sees it."""
 
     call: Call
+    keypad: Keypad
 
     def feed(self, event: ev.Event) -> int:
         """Something happened."""
@@ -85,6 +88,11 @@ class Taping:
         """The call's id in the ledger."""
         return self.speaker.call.id
 
+    @property
+    def tape(self) -> Tape | None:
+        """Its samples, once the recorder began."""
+        return self.recorder.tape
+
     # ------------------------------------------------------------------ begin
 
     async def started(self, recorder: str, consent: ConsentEntry | None) -> None:
@@ -93,6 +101,7 @@ class Taping:
         try:
             tape = await self._keep(consent)
             await self.recorder.begun(recorder, tape)
+            self.speaker.keypad.begun(self, listened=self.sealing)
         except RecordingError as error:
             self._failed(ev.Fault.SPOOL, str(error))
             return
@@ -110,6 +119,7 @@ class Taping:
         if consent is None:
             raise RecordingError("a recording runs that no consent stands for")
         if keeper is not None:
+            keeper.listen(call.id, self.number, self.speaker.keypad)
             await keeper.begin(call, self.channel, consent, self.number)
             self.sealing = True
             return keeper.tape(call.id, self.number)
@@ -124,10 +134,13 @@ class Taping:
             self.recorder.taken_up(
                 recorder, LooseTape.of(self.studio.spool, self.name, self.number), None, None
             )
+            self.speaker.keypad.begun(self, listened=False)
             return False
         self.sealing = True
         silence, held = keeper.silenced(self.name, self.number)
         self.recorder.taken_up(recorder, keeper.tape(self.name, self.number), silence, held)
+        keeper.listen(self.name, self.number, self.speaker.keypad)
+        self.speaker.keypad.begun(self, listened=True)
         return silence is not None and silence.until is None
 
     # ------------------------------------------------------------------ orders
@@ -141,6 +154,13 @@ class Taping:
         """Destroy what was recorded last; what cannot be destroyed any more is an alert."""
         try:
             await self.recorder.erase_last(seconds, why)
+        except RecordingError as error:
+            self.studio.alert("not everything was erased", str(error), self.name)
+
+    async def erase_from(self, first: int, why: str, *, moment: float | None) -> None:
+        """Destroy what was recorded from a sample on, up to the pause; see `Recorder.erase_from`."""
+        try:
+            await self.recorder.erase_from(first, why, moment=moment)
         except RecordingError as error:
             self.studio.alert("not everything was erased", str(error), self.name)
 
@@ -165,17 +185,38 @@ class Taping:
         """The call is over; returns the seconds that were captured."""
         if self.sealing or was_captured:
             await self.recorder.ended()
-        if self.sealing and self.studio.keeper is not None:
-            seconds = await self.studio.keeper.end(self.name, self.number)
+        await self._hear_out()
+        keeper = self.studio.keeper
+        if self.sealing and keeper is not None and keeper.keeps(self.name, self.number):
+            seconds = await keeper.end(self.name, self.number)
         else:
             seconds = self.studio.spool.seconds(self.name, self.number) if was_captured else 0.0
         self.captured = max(self.captured, seconds)
         return self.captured
 
+    async def _hear_out(self) -> None:
+        """Before the end of it is sealed it is known whether keys in it are a number."""
+        if self.sealing and self.studio.keeper is not None:
+            await self.studio.keeper.hear_out(self.name, self.number)
+        await self.speaker.keypad.over(self.number)
+
+    def sounded(self, tone: Sounded) -> None:
+        """A warning tone was heard: the index says where, for the file has none of it."""
+        tape = self.recorder.tape
+        if tape is None:
+            return
+        try:
+            start = max(0, place(tone.at, *tape.arrived()))
+            tape.mark("tone", start, start + round(tone.seconds * RATE), **tone.detail)
+        except RecordingError as error:
+            self.studio.alert("a warning tone is not in the index", str(error), self.name)
+
     # ------------------------------------------------------------------ what the recorder says
 
     def recorder_is(self, state: str, offset: int) -> None:
         """The recorder is ``on`` or ``paused``."""
+        if state == "on":
+            self.speaker.keypad.resumed()
         self.speaker.feed(
             ev.CaptureConfirmed(at=time.monotonic(), state=ev.CaptureState(state), offset=offset)
         )

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from callguard.errors import RecordingError
+from callguard.recording.keytones import Keytones, Tone
 from callguard.recording.pending import Mark, Pending
 from callguard.recording.safe import Finished, Safe, Writing
 from callguard.recording.spool import RATE
@@ -35,7 +36,9 @@ class Capture:
     writing: Writing | None = None
     claimed: int = 0  #: samples that are sealed or may be being sealed right now
     wiped: int = 0  #: up to here, what is to be erased was erased in the spool
+    listened: int = 0  #: up to here it was listened to for keys
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    attention: asyncio.Lock = field(default_factory=asyncio.Lock)  #: of whoever listens
     closed: set[str] = field(default_factory=set)  #: names of its files that Asterisk closed
     news: asyncio.Event = field(default_factory=asyncio.Event)  #: there is one more of them
     failing: bool = False  #: the last attempt to seal failed
@@ -43,6 +46,7 @@ class Capture:
     overflowed: bool = False
     gone: bool = False  #: finished or destroyed
     rest_until: float = 0.0  #: after a failure: not before this moment of the loop's clock
+    _ear: Keytones | None = None
 
     @property
     def name(self) -> str:
@@ -81,6 +85,16 @@ class Capture:
             writing.seal(self._read(start, end, erased), marks)
         self.strand.free(writing.samples)
 
+    def listen(self, end: int) -> list[Tone]:
+        """The keys that sound up to sample ``end``, from where it was listened to last.
+
+        Raises:
+            OSError, RecordingError: the spool cannot be read.
+        """
+        if self._ear is None:
+            self._ear = Keytones(self.listened)
+        return self._ear.hear(self.strand.read(self.listened, end))
+
     def begun(self, safe: Safe) -> Writing:
         """The recording in the vault, begun now or by the run before."""
         if self.writing is None:
@@ -93,6 +107,7 @@ class Capture:
                 pending.key,
             )
             self.claimed = self.writing.samples
+            self.listened = max(self.listened, self.claimed)
             pending.drop_head(self.spool)
         return self.writing
 

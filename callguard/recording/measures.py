@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from callguard.recording.keytones import Tone
 from callguard.recording.safe import Finished
 
 #: Seconds from one look at the captures to the next.
@@ -24,6 +26,15 @@ class Listener(Protocol):
     def overflowed(self, recording: str, detail: str) -> None:
         """The spool holds as much of this recording as it may: stop capturing it now."""
 
+    def keyed(self, recording: str, tones: Sequence[Tone], arrived: tuple[int, float]) -> None:
+        """More of a recording was listened to, and these keys were heard in it.
+
+        Args:
+            recording: its name.
+            tones: the keys, by time.
+            arrived: up to which sample it was listened to, and when that came (monotonic seconds).
+        """
+
     def finished(self, recording: str, finished: Finished) -> None:
         """A recording is complete whose `Sealer.finish` had failed, or that a run before left."""
 
@@ -35,6 +46,7 @@ class Measures:
     look_back: float = 10.0  #: the newest speech, which stays erasable
     block: float = 5.0  #: how much is sealed at a time
     limit: float = 120.0  #: the most that may wait in the spool for one recording
+    keys: bool = False  #: listen for keys: nothing is sealed that was not listened to, and told of
     tick: float = TICK
     settle: float = SETTLE
 

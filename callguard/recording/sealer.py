@@ -234,6 +234,14 @@ class Sealer:
         pending.silence = silence
         pending.save(self._spool.directory)
 
+    def held(self, recording: str, by: str) -> int | None:
+        """From which sample on a recording is on hold for a purpose.
+
+        Raises:
+            RecordingError: there is no such capture.
+        """
+        return self._known(recording).pending.holds.get(by)
+
     def silenced(self, recording: str) -> tuple[Silence | None, int | None]:
         """What `silence` was told last, and from which sample on the recording is on hold for a pause.
 
@@ -314,6 +322,14 @@ class Sealer:
             capture.pending.save(self._spool.directory)
         return await self._shielded(self._destroy(capture))
 
+    async def hear_out(self, recording: str) -> None:
+        """The call is over: wait until Asterisk closed the files, and listen to all of it for keys.
+
+        Raises:
+            RecordingError: there is no such capture, its spool cannot be read, or callguard is stopping.
+        """
+        await self._shielded(self._turns.hear_out(self._known(recording)))
+
     def metadata(self, recording: str) -> Mapping[str, str]:
         """What `begin` was told of a capture.
 
@@ -378,7 +394,11 @@ class Sealer:
             except (OSError, CallguardError) as error:
                 self._turns.failed(capture, error)
                 continue
-            if now < capture.rest_until or capture.turn.locked():
+            if now < capture.rest_until:
+                continue
+            if self._turns.is_unheard(capture):
+                tasks.append(self._spawn(self._turns.listen_on(capture)))
+            if capture.turn.locked():
                 continue
             if not capture.pending.ended and capture.pending.destroy is None:
                 if late >= self._turns.block or capture.writing is None:

@@ -29,6 +29,11 @@ BLOCKS_A_TURN = 8
 REST = 2.0
 #: More samples than any call has.
 ALL = 2**62
+#: How long before the newest sample that was listened to a key may begin, whose end was not (samples): it is
+#: known by its first 40 ms, and what is to be erased begins a little before it.
+UNHEARD = RATE // 4
+#: How much is listened to at a time (samples): 10 s.
+AT_ONCE = 80_000
 
 
 class Turns:
@@ -40,6 +45,8 @@ class Turns:
         self.stopping = asyncio.Event()
         self._listener = listener
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="seal")
+        # A thread of its own: a disk that hangs keeps the others, and keys are to be heard all the same.
+        self._ears = ThreadPoolExecutor(1, thread_name_prefix="listen")
         self._full = False
 
     @property
@@ -49,7 +56,54 @@ class Turns:
 
     def due(self, capture: Capture) -> int:
         """The sample up to which it may be sealed now."""
-        return capture.due(capture.strand.samples(), round(self.measures.look_back * RATE))
+        due = capture.due(capture.strand.samples(), round(self.measures.look_back * RATE))
+        return min(due, max(capture.sealed, capture.listened - UNHEARD)) if self.measures.keys else due
+
+    def is_unheard(self, capture: Capture) -> bool:
+        """Whether there is something to listen to, and nobody does."""
+        return (
+            self.measures.keys
+            and not capture.attention.locked()
+            and capture.strand.samples() > capture.listened
+        )
+
+    async def listen(self, capture: Capture, *, whole: bool = False) -> None:
+        """Listen for keys in what arrived, and tell of them before any of it may be sealed.
+
+        Args:
+            capture: the recording.
+            whole: also to what there is of one party only: nothing more will come.
+
+        Raises:
+            RecordingError: the spool cannot be read; that is tried again.
+        """
+        async with capture.attention:
+            there, came = capture.strand.arrived()
+            there = max(capture.strand.sizes()) if whole else there
+            while not capture.gone and capture.listened < there:
+                end = min(there, capture.listened + AT_ONCE)
+                try:
+                    tones = await asyncio.get_running_loop().run_in_executor(self._ears, capture.listen, end)
+                except OSError as error:
+                    raise RecordingError(f"{capture.name}: its spool cannot be read ({error})") from error
+                self._listener.keyed(capture.name, tones, (end, came - (there - end) / RATE))
+                capture.listened = end
+
+    async def listen_on(self, capture: Capture) -> None:
+        """As `listen`, for the loop that looks after all captures."""
+        try:
+            await self.listen(capture)
+        except RecordingError as error:
+            self.failed(capture, error)
+
+    async def hear_out(self, capture: Capture) -> None:
+        """Wait for its last samples, and listen to them.
+
+        Raises:
+            RecordingError: callguard is stopping, or the spool cannot be read.
+        """
+        await self._complete(capture)
+        await self.listen(capture, whole=True)
 
     async def advance(self, capture: Capture) -> None:
         """Seal what is due of it."""
@@ -106,7 +160,9 @@ class Turns:
         """Wait for its last samples, and seal it to its end."""
         try:
             await self._complete(capture)
-            async with capture.turn:
+            if self.measures.keys:
+                await self.listen(capture, whole=True)
+            async with capture.turn, capture.attention:
                 if capture.gone or capture.pending.destroy is not None:
                     raise RecordingError(f"{capture.name}: was finished or destroyed already")
                 capture.settled, capture.claimed = True, ALL
@@ -124,7 +180,7 @@ class Turns:
 
     async def destroy(self, capture: Capture) -> Certificate:
         """Empty its spool, and destroy what the vault has of it."""
-        async with capture.turn:
+        async with capture.turn, capture.attention:
             if capture.gone:
                 raise RecordingError(
                     f"{capture.name}: is complete; destroy it with `callguard vault destroy`"
@@ -160,6 +216,7 @@ class Turns:
     def close(self) -> None:
         """No more turns."""
         self._threads.shutdown()
+        self._ears.shutdown()
 
     async def _step(self, capture: Capture, end: int) -> None:
         pending = capture.pending

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from callguard.recording import Measures, Sealer, Spool
+from callguard.recording.keytones import Tone
 from callguard.vault import Finished, KeyFile, Keyring, Vault
 from callguard.vault.export import whole
 
@@ -44,12 +45,16 @@ class Ear:
     alerts: list[tuple[str, str, str]] = field(default_factory=list)
     overflows: list[str] = field(default_factory=list)
     done: dict[str, Finished] = field(default_factory=dict)
+    keys: list[Tone] = field(default_factory=list)
 
     def alert(self, what: str, detail: str, recording: str) -> None:
         self.alerts.append((what, detail, recording))
 
     def overflowed(self, recording: str, detail: str) -> None:
         self.overflows.append(recording)
+
+    def keyed(self, recording: str, tones: Sequence[Tone], arrived: tuple[int, float]) -> None:
+        self.keys += tones
 
     def finished(self, recording: str, finished: Finished) -> None:
         self.done[recording] = finished

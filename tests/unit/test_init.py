@@ -225,7 +225,7 @@ def test_the_passwords_stand_in_asterisks_files(tmp_path: Path) -> None:
 def test_the_manager_gets_least_rights_from_this_machine_alone(tmp_path: Path) -> None:
     written(tmp_path, *ACME)
     settings = dict(re.findall(r"^(\w+) = (.*)$", snippet(tmp_path, "callguard-manager.conf"), re.MULTILINE))
-    assert (settings["read"], settings["write"]) == ("call,user", "call")
+    assert (settings["read"], settings["write"]) == ("call,user,dtmf", "call")
     assert settings["permit"] == "127.0.0.1/32"
     events = re.compile(settings["eventfilter"])
     assert events.match("Event: MixMonitorStart\r\n")
