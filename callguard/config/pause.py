@@ -55,5 +55,5 @@ class Pause(Section):
     warn_seconds: Annotated[float, Field(ge=0.5, le=300)] = 20.0
     drop_last_seconds: Annotated[float, Field(ge=1, le=50)] = 5.0
     confirm_seconds: Annotated[float, Field(ge=0.1, le=5)] = 1.0
-    resume_guard_seconds: Annotated[float, Field(ge=0.1, le=2)] = 0.5
+    resume_guard_seconds: Annotated[float, Field(ge=0.1, le=1)] = 0.5
     card_guard: CardGuard = CardGuard()

@@ -50,7 +50,9 @@ class Speaker(Protocol):
 class Hall(Protocol):
     """What is needed of the controller."""
 
-    config: Config
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
 
     async def tell(self, channel: str, media: Sequence[str], seconds: float) -> Whispered:
         """Say something to one channel only."""

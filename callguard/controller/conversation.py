@@ -23,13 +23,14 @@ from callguard.config import Config
 from callguard.consent import Call, Capture, Plan, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
+from callguard.consent.capturing import CARD_DIGITS
 from callguard.consent.words import ConsentEntry, Outcome, Party
 from callguard.controller.aside import Asides
-from callguard.controller.cadence import Cadence
+from callguard.controller.cadence import Cadence, Sounded
 from callguard.controller.company import Company, Hall
 from callguard.controller.desk import Lamp
 from callguard.controller.foreign import Foreign
-from callguard.controller.keypad import CARD_DIGITS, GUARD, Keypad, card_guard
+from callguard.controller.keypad import GUARD, Keypad, card_guard
 from callguard.controller.latch import Latch
 from callguard.controller.planning import Request
 from callguard.controller.sealing import Keeper
@@ -394,10 +395,13 @@ class Conversation:
                 self.house.floor.asides,
                 self.channel.id,
                 sounds.every(self.tone),
-                told=lambda tone: self.taping.sounded(tone),
+                told=self._toned,
                 missed=lambda why: self.house.alert("no warning tone", why, self.call.id),
             )
         self._cadence.sound()
+
+    def _toned(self, tone: Sounded) -> None:
+        self.taping.sounded(tone)
 
     def _quiet_tone(self) -> None:
         if self._cadence is not None:

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from callguard.config import Config
+from callguard.consent.capturing import CARD_DIGITS
 from callguard.controller.cardguard import CardGuard, Key, Number, Part
 from callguard.controller.tape import Tape
 from callguard.errors import RecordingError
 from callguard.recording.keytones import Tone
 
-#: Who asks for the pause, and what the ledger names as the reason of it and of the erasure.
+#: Who asks for the pause.
 GUARD = "card guard"
-CARD_DIGITS = "card digits"
 
 #: How much later than it was pressed a key may be heard in the samples (seconds): Asterisk brings them every
 #: 2.05 s, and they are looked for twice a second.

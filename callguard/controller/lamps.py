@@ -25,12 +25,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from enum import StrEnum
 
 import structlog
 
 from callguard.asterisk.ari import Ari
 from callguard.asterisk.errors import AriLost, AriRefused
+from callguard.controller.desk import Lamp
 from callguard.errors import AsteriskError
 
 log = structlog.get_logger(__name__)
@@ -45,26 +45,16 @@ AGENT = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 AGAIN_SECONDS = 1.0
 LEAVE_SECONDS = 2.0
 
-
-class Light(StrEnum):
-    """What the recorder does on a call."""
-
-    OFF = "off"
-    PAUSED = "paused"
-    RECORDING = "recording"
-    FAULT = "fault"
-
-
 STATES = {
-    Light.OFF: "NOT_INUSE",
-    Light.PAUSED: "RINGING",
-    Light.RECORDING: "INUSE",
-    Light.FAULT: "ONHOLD",
+    Lamp.OFF: "NOT_INUSE",
+    Lamp.PAUSED: "RINGING",
+    Lamp.RECORDING: "INUSE",
+    Lamp.FAULT: "ONHOLD",
 }
 GONE = "UNAVAILABLE"
 
-#: Of an agent's calls the one is shown that asks for most care.
-_CARE = list(Light)
+#: Of an agent's calls the one is shown that asks for most care: the last of these.
+_CARE = (Lamp.OFF, Lamp.PAUSED, Lamp.RECORDING, Lamp.FAULT)
 
 
 class Lamps:
@@ -76,26 +66,26 @@ class Lamps:
 
     def __init__(self, ari: Callable[[], Ari | None]) -> None:
         self._ari = ari
-        self._lights: dict[str, dict[str, Light]] = {}  #: agent -> call -> what is shown
+        self._shown: dict[str, dict[str, Lamp]] = {}  #: agent -> call -> what is shown
         self._due: dict[str, None] = {}  #: agents whose lamp is not yet set, in order
         self._setting: asyncio.Task[None] | None = None
         self._left = False
 
-    def show(self, agent: str, call: str, light: Light) -> None:
+    def show(self, agent: str, call: str, lamp: Lamp) -> None:
         """Show what the recorder does on this call of the agent; returns at once."""
         if not AGENT.fullmatch(agent):
             log.warning("no lamp for an agent of this name", agent=agent)
             return
-        calls = self._lights.setdefault(agent, {})
-        if light is Light.OFF:
+        calls = self._shown.setdefault(agent, {})
+        if lamp is Lamp.OFF:
             calls.pop(call, None)
         else:
-            calls[call] = light
+            calls[call] = lamp
         self._set(agent)
 
-    def shown(self, agent: str) -> Light:
+    def shown(self, agent: str) -> Lamp:
         """What an agent's lamp is meant to show now."""
-        return max(self._lights.get(agent, {}).values(), key=_CARE.index, default=Light.OFF)
+        return max(self._shown.get(agent, {}).values(), key=_CARE.index, default=Lamp.OFF)
 
     async def rewrite(self) -> None:
         """Set every lamp anew, also those that a controller before this one lit. For each new connection.
@@ -108,14 +98,14 @@ class Lamps:
             return
         for device in await ari.device_states():
             if device.startswith(DEVICE):
-                self._lights.setdefault(device.removeprefix(DEVICE), {})
-        for agent in self._lights:
+                self._shown.setdefault(device.removeprefix(DEVICE), {})
+        for agent in self._shown:
             self._set(agent)
 
     async def leave(self) -> None:
         """Say on every lamp that nobody is there any more. The connection must still be up."""
         self._left = True
-        for agent in self._lights:
+        for agent in self._shown:
             self._due[agent] = None
         self._go()
         if self._setting is not None:

@@ -39,9 +39,12 @@ class Floor(Protocol):
     """The calls of a PBX."""
 
     ami: Ami
-    config: Config
     conversations: dict[str, Conversation]
     bridges: Bridges
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
 
     def alert(self, what: str, detail: str, call: str) -> None:
         """Somebody has to look at this."""

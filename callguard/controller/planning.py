@@ -134,6 +134,15 @@ class Planner:
             admission = replace(admission, form=type(admission.form)(Form.EXPLICIT.value))
         return self.admitted(queue, ruling, admission, language)
 
+    def aside(self, name: str, queue: str) -> Prompt:
+        """What an agent of this queue is told, and nobody else hears.
+
+        Raises:
+            PromptError: it was not built or is damaged.
+        """
+        language = self.config.languages(queue)[0]
+        return self.library.prompt(name, language, Facts(controller=self.config.site.name, purposes=()))
+
     def joined(self, request: Request, number: str) -> Planned:
         """The plan for a call that one more party comes to, for what that party is told and asked.
 
@@ -217,13 +226,13 @@ class Planner:
             "resume_after_pause": self.config.queues[queue].after_pause == "resume",
         }
 
-    def to_agents(self, name: str) -> Prompt:
-        """What an agent is told, in the first language of the site; ``name`` is one of `TO_AGENTS`.
+    def to_agents(self, what: str) -> Prompt:
+        """What an agent is told, in the first language of the site: ``paused`` is the prompt `agent-paused`.
 
         Raises:
             PromptError: it was not built, or is damaged.
         """
-        return self.library.prompt(name, self.config.dialogue.languages[0], Facts())
+        return self.library.prompt(f"agent-{what}", self.config.dialogue.languages[0], Facts())
 
     def parties(self, request: Request) -> list[PartyFacts]:
         """Everybody on the call, and where it is recorded."""

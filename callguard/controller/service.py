@@ -24,6 +24,7 @@ from callguard.controller.keeping import measures_of, spool_of, vault_of
 from callguard.controller.register import Register
 from callguard.controller.rulebook import Rulebook
 from callguard.controller.switch import Switch
+from callguard.controller.tones import sounds_of
 from callguard.errors import CallguardError
 from callguard.law import warm_up
 from callguard.ledger import Entry, Kind
@@ -118,6 +119,7 @@ async def service(path: Path, fronting: Fronting | None = None) -> AsyncIterator
             spool=spool,
             switch=Switch(config.control.state),
             register=register,
+            sounds=sounds_of(config),
         )
         if vault is not None:
             await conductor.keep(vault, measures_of(config))

@@ -16,7 +16,7 @@ from callguard.consent import events as ev
 from callguard.consent.words import ConsentEntry
 from callguard.controller.cadence import Sounded
 from callguard.controller.keypad import Keypad
-from callguard.controller.recorder import Recorder
+from callguard.controller.recorder import Recorder, place
 from callguard.controller.sealing import Keeper, put_head, wants_head
 from callguard.controller.tape import LooseTape, Tape
 from callguard.errors import RecordingError
