@@ -226,14 +226,6 @@ class Planner:
             "resume_after_pause": self.config.queues[queue].after_pause == "resume",
         }
 
-    def to_agents(self, what: str) -> Prompt:
-        """What an agent is told, in the first language of the site: ``paused`` is the prompt `agent-paused`.
-
-        Raises:
-            PromptError: it was not built, or is damaged.
-        """
-        return self.library.prompt(f"agent-{what}", self.config.dialogue.languages[0], Facts())
-
     def parties(self, request: Request) -> list[PartyFacts]:
         """Everybody on the call, and where it is recorded."""
         site = self.config.site
@@ -352,8 +344,8 @@ def needed(config: Config, table: Table) -> Iterable[Needed]:
         for language in config.languages(queue):
             for name, facts in _variants(config, table, queue):
                 yield Needed(name=name, language=language, facts=facts)
-    for name in TO_AGENTS:
-        yield Needed(name=name, language=config.dialogue.languages[0], facts=Facts())
+        for name in TO_AGENTS:
+            yield Needed(name=name, language=config.languages(queue)[0], facts=Facts())
 
 
 def _variants(config: Config, table: Table, queue: str) -> Iterator[tuple[str, Facts]]:

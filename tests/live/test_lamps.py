@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 
 from callguard.asterisk import Ari, AriSettings
-from callguard.controller.lamps import Lamps, Light
+from callguard.controller.desk import Lamp
+from callguard.controller.lamps import Lamps
 from callguard.lab import Lab
 from fakes.desk_phone import desk_phone
 from fakes.waiting import until
@@ -55,10 +56,10 @@ async def test_each_light_is_seen_on_the_telephone(wired):
         assert phone.answer == 200
         took = []
         for light, state, hint in (
-            (Light.RECORDING, "confirmed", "InUse"),
-            (Light.PAUSED, "early", "Ringing"),
-            (Light.FAULT, "confirmed held", "Hold"),
-            (Light.OFF, "terminated", "Idle"),
+            (Lamp.RECORDING, "confirmed", "InUse"),
+            (Lamp.PAUSED, "early", "Ringing"),
+            (Lamp.FAULT, "confirmed held", "Hold"),
+            (Lamp.OFF, "terminated", "Idle"),
         ):
             began = time.monotonic()
             wired.lamps.show(AGENT, "a", light)
@@ -69,19 +70,19 @@ async def test_each_light_is_seen_on_the_telephone(wired):
 
 async def test_a_lamp_survives_a_reload_of_the_dialplan(wired):
     async with wired.phone() as phone:
-        wired.lamps.show(AGENT, "a", Light.RECORDING)
+        wired.lamps.show(AGENT, "a", Lamp.RECORDING)
         await phone.shows("confirmed")
         await wired.lab.pbx.cli("dialplan reload")
         began = time.monotonic()
-        wired.lamps.show(AGENT, "a", Light.PAUSED)
+        wired.lamps.show(AGENT, "a", Lamp.PAUSED)
         await phone.shows("early", began)
-        wired.lamps.show(AGENT, "a", Light.OFF)
+        wired.lamps.show(AGENT, "a", Lamp.OFF)
         await phone.shows("terminated", began)
 
 
 async def test_no_lamp_goes_on_telling_what_a_dead_controller_knew(wired):
     async with wired.phone() as phone:
-        wired.lamps.show(AGENT, "a", Light.RECORDING)
+        wired.lamps.show(AGENT, "a", Lamp.RECORDING)
         await phone.shows("confirmed")
         await wired.ari.close()
         # Asterisk keeps the state; only the next controller takes it back.
@@ -89,7 +90,7 @@ async def test_no_lamp_goes_on_telling_what_a_dead_controller_knew(wired):
         wired.lamps = Lamps(lambda: wired.ari)
         await wired.connect()
         await phone.shows("terminated")
-        wired.lamps.show(AGENT, "b", Light.RECORDING)
+        wired.lamps.show(AGENT, "b", Lamp.RECORDING)
         await phone.shows("confirmed")
         await wired.lamps.leave()
         await phone.shows("terminated")

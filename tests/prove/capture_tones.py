@@ -12,7 +12,8 @@ import numpy as np
 from callguard.asterisk.verbs import Ears
 from callguard.controller.aside import Asides
 from callguard.controller.cadence import Cadence
-from callguard.controller.lamps import Lamps, Light
+from callguard.controller.desk import Lamp
+from callguard.controller.lamps import Lamps
 from callguard.controller.tones import Sounds
 from callguard.lab import Lab
 from callguard.lab.world import AGENT_HZ, CALLER_HZ
@@ -256,7 +257,7 @@ async def lamps(house, tell):
     """Changes of a lamp until the telephone's NOTIFY, and what it shows when controllers die."""
     tell(f"{CHANGES} changes of a lamp")
     agent = "sales-agent"
-    shows = {Light.RECORDING: "confirmed", Light.PAUSED: "early", Light.FAULT: "confirmed held"}
+    shows = {Lamp.RECORDING: "confirmed", Lamp.PAUSED: "early", Lamp.FAULT: "confirmed held"}
     took, lies = [], 0
     made = Lamps(lambda: house.ari)
     async with desk_phone(agent, f"callguard-{agent}", house.lab.pbx.ports.sip) as phone:
@@ -267,7 +268,7 @@ async def lamps(house, tell):
             made.show(agent, "a", light)
             took.append(1000 * (await phone.shows(shows[light], began) - began))
         for _ in range(DEATHS):
-            made.show(agent, "a", Light.RECORDING)
+            made.show(agent, "a", Lamp.RECORDING)
             await phone.shows("confirmed")
             await house.ari.close()
             await house.connect()
@@ -277,7 +278,7 @@ async def lamps(house, tell):
                 await phone.shows("terminated")
             except TimeoutError:
                 lies += 1
-        made.show(agent, "a", Light.RECORDING)
+        made.show(agent, "a", Lamp.RECORDING)
         await phone.shows("confirmed")
         await made.leave()
         await phone.shows("terminated")
