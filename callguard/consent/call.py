@@ -72,6 +72,7 @@ class Call:
     allowed_by: int = 0  #: the durable consent entry that allows capture, 0 for none
     running: frozenset[Running] = frozenset()
     extended: bool = False  #: the one extension of this pause was used
+    keyed: bool = False  #: this pause came because a number was keyed
     holds: frozenset[str] = frozenset()  #: reasons not to capture now: payment, untold:…, refused:…
 
     @property

@@ -32,6 +32,8 @@ from callguard.consent.words import Answer, ConsentEntry, Heard, Outcome, Party
 Step = tuple[Call, tuple[Action, ...]]
 
 PAYMENT = "payment"
+#: Why the card guard asks for a pause.
+CARD_DIGITS = "card digits"
 OFF = "switched-off"
 CALLER = Party.CALLER.value
 AGENT = Party.AGENT.value
@@ -116,7 +118,8 @@ def confirmed(call: Call, event: CaptureConfirmed) -> Step:
         call, entry = commit(
             call, CaptureEntry, change=Change.PAUSE_CONFIRMED, why="confirmed", offset=event.offset
         )
-        told = (Whisper(who=AGENT, what="paused"),) if PAYMENT in call.holds else ()
+        what = "card-digits" if call.keyed else "paused"
+        told = (Whisper(who=AGENT, what=what),) if PAYMENT in call.holds else ()
         return call, (*cancelled, entry, Lamp(state="paused"), *told)
     if state is CaptureState.ON and ordered is Capture.PAUSED:
         return call, (PauseCapture(why="runs while paused"), Alert(what="recorder runs while paused"))

@@ -12,7 +12,7 @@ from callguard.consent.actions import (
     Whisper,
 )
 from callguard.consent.call import Call, Capture, start_timer, stop_timers
-from callguard.consent.capturing import AGENT, PAYMENT, Step, commit, put_hold, take_hold
+from callguard.consent.capturing import AGENT, CARD_DIGITS, PAYMENT, Step, commit, put_hold, take_hold
 from callguard.consent.events import CaptureVerified, ExtendAsked, PauseAsked, ResumeAsked, TimeUp
 
 
@@ -25,7 +25,8 @@ def pause(call: Call, event: PauseAsked) -> Step:
     drop = (EraseLast(seconds=event.drop_last, why=event.why),) if event.drop_last > 0 else ()
     if PAYMENT in call.holds:
         return call, drop
-    call, actions = put_hold(call.with_(extended=False), PAYMENT, event.why, event.by)
+    call = call.with_(extended=False, keyed=event.why == CARD_DIGITS)
+    call, actions = put_hold(call, PAYMENT, event.why, event.by)
     seconds = event.seconds or call.agreed.pause_seconds
     call, timers = countdown(call, seconds)
     return call, (*actions, *drop, *timers)
