@@ -378,7 +378,7 @@ class Recorder:
         latest = min(max(latest, pause.there), there)
         end = there
         if pause.until is not None and self._is_over(pause, seen):
-            end = min(max(place(pause.until, there, seen), latest), there)
+            end = min(max(place(pause.until - LATEST, there, seen), latest), there)
         late = await tape.sounds(latest, end)
         before = await tape.sounds(pause.start, latest)
         # Neither party need have spoken right before it.
@@ -398,11 +398,13 @@ class Recorder:
 
     async def _over(self, tape: Tape, pause: Pause, proven: int, there: int, seen: float) -> int:
         """The end of the pause: silent up to where the recorder was told to go on."""
-        told = place(pause.until if pause.until is not None else seen, there, seen)
+        # The reckoning is as good as a frame or two (20 ms each). What is heard a little before the recorder was
+        # told to go on was still said after somebody asked for that, because of the guard.
+        told = there if pause.until is None else place(pause.until - LATEST, there, seen)
         told = min(max(told, proven), there)
         await self._must_be_silent(tape, proven, told)
         loud = await tape.sounds(told, there)
-        end = min(loud[0] if loud else there, told + round(LATEST * RATE))
+        end = min(loud[0] if loud else there, told + round(2 * LATEST * RATE))
         begin = pause.begin or 0
         tape.mark("pause", begin, end)
         self.owner.proven(begin, end, whole=True)
