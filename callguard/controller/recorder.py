@@ -398,8 +398,8 @@ class Recorder:
 
     async def _over(self, tape: Tape, pause: Pause, proven: int, there: int, seen: float) -> int:
         """The end of the pause: silent up to where the recorder was told to go on."""
-        # The reckoning is as good as a frame or two (20 ms each). What is heard a little before the recorder was
-        # told to go on was still said after somebody asked for that, because of the guard.
+        # The reckoning is as good as a frame or two (20 ms each). What is heard a little before the recorder
+        # was told to go on was still said after somebody asked for that, because of the guard.
         told = there if pause.until is None else place(pause.until - LATEST, there, seen)
         told = min(max(told, proven), there)
         await self._must_be_silent(tape, proven, told)
