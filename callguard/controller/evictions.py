@@ -83,11 +83,9 @@ class Evictions:
         for channel in dict.fromkeys(each.channel for each in mixers):
             if self.has_ours(channel):
                 await self._end_beside_ours(customer, channel)
-                continue
-            await stop_recorders(self._ami, channel)
-            for found in mixers:
-                if found.channel == channel:
-                    await self.ended(customer, found)
+            else:
+                await stop_recorders(self._ami, channel)
+                await self.ended(customer, *(each for each in mixers if each.channel == channel))
         for found in there:
             if found.kind is not Kind.MIXMONITOR:
                 await self.end(customer, found)
@@ -97,22 +95,25 @@ class Evictions:
         await end(found, self._ami, self._ari)
         await self.ended(customer, found)
 
-    async def ended(self, customer: str, found: Foreign) -> None:
-        """It hears nothing any more."""
-        if found.muted:
-            found.stopped_ms = found.age_ms()
-        else:
-            self._census.ended(found)
-        # What it wrote until then lies in a file that only its owner can remove. The name may hold a caller's
-        # number, so it stands in the log and not in the ledger.
-        file = await file_of(found.channel, self._ami) if found.kind is Kind.MIXMONITOR else ""
-        log.warning(
-            "recorder of others " + ("muted" if found.muted else "ended"),
-            what=found.words(customer),
-            channel=found.channel,
-            file=file,
-            after_ms=found.stopped_ms,
-        )
+    async def ended(self, customer: str, *all_found: Foreign) -> None:
+        """These hear nothing any more; MixMonitors among them were on one channel."""
+        file = ""
+        for found in all_found:
+            if found.muted:
+                found.stopped_ms = found.age_ms()
+            else:
+                self._census.ended(found)
+            # What it wrote until then lies in a file that only its owner can remove. The name may hold a
+            # caller's number, so it stands in the log and not in the ledger.
+            if found.kind is Kind.MIXMONITOR:
+                file = file or await file_of(found.channel, self._ami)
+            log.warning(
+                "recorder of others " + ("muted" if found.muted else "ended"),
+                what=found.words(customer),
+                channel=found.channel,
+                file=file,
+                after_ms=found.stopped_ms,
+            )
 
     async def mute(self, customer: str, channel: str) -> None:
         """Mute the MixMonitors of a channel, unless the call is captured by now: ours speaks again then."""
@@ -126,27 +127,37 @@ class Evictions:
     async def _end_beside_ours(self, customer: str, channel: str) -> None:
         silent = not self._captures(channel)
         await self.mute(channel, channel)
-        for mixer in reversed(self._census.mixers(channel)):
-            if isinstance(mixer, str):
-                break
+        if not self.has_ours(channel):
+            return  # it ended meanwhile
+        mixers = self._census.mixers(channel)
+        place = mixers.index(self._census.ours(channel))
+        older, newer = (
+            [each for each in some if isinstance(each, Foreign) and not each.muted]
+            for some in (mixers[:place], mixers[place + 1 :])
+        )
+        # It does not matter which of them goes with which order, as long as there is one order for each.
+        for found in newer:
+            found.muted = silent  # should this order get no answer, it is not repeated: it could hit ours
             await self._stop_newest(channel)
-            await self.ended(customer, mixer)
+            found.muted = False
+            self._census.ended(found)
+        await self.ended(customer, *newer)
         if not silent:
             return
-        for mixer in self._census.mixers(channel):
-            if isinstance(mixer, Foreign) and not mixer.muted:
-                mixer.muted = True
-                await self.ended(customer, mixer)
+        for found in older:
+            found.muted = True
+        await self.ended(customer, *older)
         await self._see_ours(channel)
 
     async def _stop_newest(self, channel: str) -> None:
-        stopped = False
         self._census.stop_ordered(channel)
         try:
-            stopped = await stop_newest(channel, self._ami)
-        finally:
-            if not stopped:
-                self._census.stop_ordered(channel, done=False)
+            if await stop_newest(channel, self._ami):
+                return
+        except AmiRefused:
+            self._census.stop_ordered(channel, done=False)
+            raise
+        self._census.stop_ordered(channel, done=False)
 
     async def _see_ours(self, channel: str) -> None:
         """Ask by its id whether our recorder is there, in a way that can do no harm: it has to be silent."""

@@ -147,10 +147,12 @@ class Latch:
             AsteriskError: something may still hear it.
         """
         async with self._turns[customer]:
+            # What begins from now on is ended by itself: the call is not captured any more.
+            there = self._census.foreign(customer)
             for channel in self._census.around(customer):
                 if self._census.mixers(channel) or channel in self._unseen:
                     await self._evictions.mute(customer, channel)
-            for found in self._census.foreign(customer):
+            for found in there:
                 if found.kind is Kind.MIXMONITOR:
                     found.muted = True
                 else:

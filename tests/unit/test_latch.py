@@ -459,6 +459,20 @@ async def test_a_stop_that_hit_ours_is_found_out(scene: Scene) -> None:
     await until(lambda: talk.lost)
 
 
+async def test_a_stop_that_gets_no_answer_is_not_repeated_where_it_could_hit_ours(scene: Scene) -> None:
+    talk = scene.call("1", Capture.ON)
+    ours = await scene.ours("1")
+    talk.becomes(Capture.PAUSED)
+    scene.pbx.unanswered.add("StopMixMonitor")
+    await scene.say(started("1"), started("1"))
+    await until(lambda: "StopMixMonitor" in scene.orders)
+    await scene.quiet()
+    # Both are silent, whatever became of the orders, and there is no order for more than there are.
+    assert scene.pbx.recording == []
+    assert scene.orders.count("StopMixMonitor") == 2
+    assert (talk.lost, ours in scene.pbx.mixers["1"]) == (0, True)
+
+
 async def test_nobody_else_lets_a_paused_recorder_speak(scene: Scene) -> None:
     talk = scene.call("1", Capture.ON)
     ours = await scene.ours("1")
