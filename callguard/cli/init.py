@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
+import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +29,7 @@ from callguard.cli.questions import (
 )
 from callguard.config import DEFAULT_PATH, Config, load, loads
 from callguard.config.forms import PbxPath
-from callguard.config.snippets import DATA, is_loopback, render_config, render_snippets
+from callguard.config.snippets import DATA, is_loopback, render_config, render_snippets, render_unit
 from callguard.errors import ConfigError
 from callguard.law import UNKNOWN, load_table
 from callguard.prompts.facts import PURPOSES
@@ -148,6 +150,7 @@ def init(
             )
     snippets = render_snippets(config, _own_address(config))
     files |= {output / "asterisk" / name: text for name, text in snippets.items()}
+    files[output / "systemd" / "callguard.service"] = render_unit(config, path, _command())
     if not force:
         _refuse_to_overwrite(list(files))
     for place, text in files.items():
@@ -163,6 +166,12 @@ def init(
             lines += ["", about_key(key, made=make_key(key, owner))]
     keyless = files_only or bool(lacking)
     click.echo("\n".join([*lines, "", *_what_next(path, config, lacking, owner, keyless=keyless)]))
+
+
+def _command() -> str:
+    """How systemd starts callguard: the program that runs here."""
+    program = shutil.which("callguard")
+    return program or f"{sys.executable} -m callguard"
 
 
 def _own_address(config: Config) -> str:

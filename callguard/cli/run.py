@@ -9,10 +9,12 @@ from pathlib import Path
 
 import click
 
+from callguard import __version__
 from callguard.cli.logs import set_up_logs
 from callguard.cli.options import config_option
 from callguard.config import load
 from callguard.controller import service
+from callguard.controller.notify import keep_alive, notify
 from callguard.errors import AsteriskError
 from callguard.web import serve
 
@@ -50,6 +52,10 @@ async def _serve(path: Path) -> None:
         loop.add_signal_handler(sign, asked.set)
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     async with service(path, serve) as running:
+        notify(
+            "READY=1", f"STATUS=callguard {__version__} serves {len(running.rulebook.config.queues)} queues"
+        )
+        running.conductor.own(keep_alive(), "tell systemd that we are alive")
         while not (asked.is_set() or running.conductor.replaced.is_set()):
             waiting = [
                 asyncio.create_task(event.wait()) for event in (asked, reload, running.conductor.replaced)
@@ -60,6 +66,7 @@ async def _serve(path: Path) -> None:
             if reload.is_set():
                 reload.clear()
                 await running.reload()
+        notify("STOPPING=1")
         if running.conductor.replaced.is_set():
             app = running.rulebook.config.asterisk.ari.app
             raise AsteriskError(

@@ -69,6 +69,24 @@ def render_snippets(config: Config, permit: str = "127.0.0.1") -> dict[str, str]
     return {**own, **snippets}
 
 
+def render_unit(config: Config, path: Path, command: str) -> str:
+    """The unit by which systemd runs callguard.
+
+    Args:
+        config: the site.
+        path: of its configuration.
+        command: of callguard, as systemd starts it.
+    """
+    ledger = config.ledger.url
+    written = [config.vault.directory, config.vault.keys, config.spool.directory, config.control.state]
+    if ledger.startswith("sqlite:///"):
+        written.append(Path(ledger.removeprefix("sqlite:///")).parent)
+    return _render(
+        "callguard.service",
+        {"command": command, "config": path, "paths": sorted({str(each) for each in written})},
+    )
+
+
 def render_config(
     *,
     name: str,

@@ -135,7 +135,8 @@ def withdraw(call: Call, who: str, at: float, *, shred: bool, through: str = "")
     if who in {CALLER, AGENT}:
         call, entry = consent_entry(call, Outcome.WITHDRAWN, at, answer, who=who)
         call, stopped = stop(call, "withdrawn", by=through or who, shred=shred)
-        return call, (*stopped, Commit(entry=entry))
+        told = (Whisper(who=AGENT, what="stopped"),) if stopped else ()
+        return call, (*stopped, Commit(entry=entry), *told)
     captured = call.captures
     call, entry = consent_entry(call, Outcome.REFUSED, at, answer, who=who)
     if not captured:

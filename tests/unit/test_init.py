@@ -147,7 +147,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def test_what_holds_passwords_is_not_for_everybody(tmp_path: Path) -> None:
     written(tmp_path, *ACME)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) == 9
+    assert len(files) == 10
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o640}
 
 
