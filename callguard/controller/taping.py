@@ -78,6 +78,7 @@ class Taping:
     erased_seconds: float = 0.0  #: what was destroyed with the newest pause
     recorder: Recorder = field(init=False)
     ami: Ami = field(init=False)
+    _tones: list[Sounded] = field(default_factory=list)  #: heard, and not yet in the index
 
     def __post_init__(self) -> None:
         self.ami = self.studio.ami
@@ -185,6 +186,7 @@ class Taping:
         """The call is over; returns the seconds that were captured."""
         if self.sealing or was_captured:
             await self.recorder.ended()
+        self._mark_tones()
         await self._hear_out()
         keeper = self.studio.keeper
         if self.sealing and keeper is not None and keeper.keeps(self.name, self.number):
@@ -202,12 +204,20 @@ class Taping:
 
     def sounded(self, tone: Sounded) -> None:
         """A warning tone was heard: the index says where, for the file has none of it."""
+        self._tones.append(tone)
+        self._mark_tones()
+
+    def _mark_tones(self) -> None:
+        """Until the first samples came, 2 s after the start, nobody knows which sample a moment is."""
         tape = self.recorder.tape
         if tape is None:
             return
         try:
-            start = max(0, place(tone.at, *tape.arrived()))
-            tape.mark("tone", start, start + round(tone.seconds * RATE), **tone.detail)
+            there, seen = tape.arrived()
+            while there and self._tones:
+                tone = self._tones.pop(0)
+                start = max(0, place(tone.at, there, seen))
+                tape.mark("tone", start, start + round(tone.seconds * RATE), **tone.detail)
         except RecordingError as error:
             self.studio.alert("a warning tone is not in the index", str(error), self.name)
 

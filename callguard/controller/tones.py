@@ -20,11 +20,11 @@ from callguard.asterisk.verbs import Ears
 from callguard.config import Config
 from callguard.config.tone import WarningTone
 from callguard.errors import PromptError
-from callguard.law import Admission
+from callguard.law import Admission, Flag
 from callguard.prompts.library import playable
 from callguard.prompts.manifest import write_file
 from callguard.prompts.measure import NARROW, WIDE, Finding
-from callguard.vault.tone import PROFILES, Tone
+from callguard.vault.tone import FS1037C, PROFILES, Tone
 
 #: Silence around the tone in its file (seconds). A whisper can lose its first packet, and its last one when
 #: it is removed at once (22.10.1, by ear).
@@ -73,11 +73,22 @@ def tone_interval(config: Config, admission: Admission) -> float | None:
     No law of the table demands a tone where it is announced in words. Some take one instead; with
     ``when: law`` it sounds there as well, and nowhere less often than such a law says.
     """
-    lawful = admission.demands.tone_interval_s
+    return _interval(config, admission.demands.tone_interval_s)
+
+
+def tone_again(config: Config, flags: frozenset[str]) -> float | None:
+    """The same for a call that a controller before this one began, by the flags of its ruling.
+
+    Where the flags leave it open it sounds: callers may have been told of it.
+    """
+    return _interval(config, FS1037C.interval if Flag.BEEP_ALTERNATIVE.value in flags else None)
+
+
+def _interval(config: Config, lawful: float | None) -> float | None:
     if config.tone.when == "never" or (config.tone.when == "law" and lawful is None):
         return None
     usual = tone_of(config.tone).interval
-    return usual if lawful is None else min(usual, float(lawful))
+    return usual if lawful is None else min(usual, lawful)
 
 
 def put_tone(config: Config) -> Path | None:

@@ -22,7 +22,16 @@ from callguard.controller.aside import Asides
 from callguard.controller.cadence import Cadence, Sounded
 from callguard.controller.keeping import vault_of
 from callguard.controller.planning import facts_for, needed
-from callguard.controller.tones import AFTER, BEFORE, Sounds, put_tone, sounds_of, tone_interval, tone_of
+from callguard.controller.tones import (
+    AFTER,
+    BEFORE,
+    Sounds,
+    put_tone,
+    sounds_of,
+    tone_again,
+    tone_interval,
+    tone_of,
+)
 from callguard.errors import ConfigError, PromptError
 from callguard.law import Admission, PartyFacts, Terms, admit, load_table, rule_for
 from callguard.prompts.library import Library
@@ -102,6 +111,22 @@ def test_how_often_it_sounds_is_the_sites_choice_and_never_less_often_than_a_law
     tone: dict[str, object], codes: tuple[str, ...], seconds: float | None
 ) -> None:
     assert tone_interval(config(**tone), admission(*codes)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("tone", "flags", "seconds"),
+    [
+        ({"when": "never"}, {"beep_alternative"}, None),
+        ({"when": "law"}, {"beep_alternative"}, 15),
+        ({"when": "law"}, {"stop_on_objection"}, None),
+        ({**OWN, "interval_seconds": 20}, {"beep_alternative"}, 15),
+        ({**OWN, "interval_seconds": 20}, set(), 20),
+    ],
+)
+def test_it_goes_on_sounding_on_a_call_that_another_controller_began(
+    tone: dict[str, object], flags: set[str], seconds: float | None
+) -> None:
+    assert tone_again(config(**tone), frozenset(flags)) == seconds
 
 
 # ---------------------------------------------------------------------- its sound
