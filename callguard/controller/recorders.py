@@ -53,7 +53,11 @@ _BY_KEY = re.compile(r"\b(Queue|Dial)\s*\([^,)]*(?:,[^,)]*)?,\s*([A-Za-z()$\{\}]
 _LISTENS = re.compile(r"\b(ChanSpy|ExtenSpy|MeetMe|Page)\s*\([^,)]*,((?:[^()]|\([^()]*\))*)\)", re.IGNORECASE)
 
 #: Applications that give the audio to a program, which can do with it what it likes.
-_STREAMS = re.compile(r"\b(AudioSocket|EAGI|ExternalIVR|JACK)\s*\(", re.IGNORECASE)
+_STREAMS = re.compile(
+    r"\b(AudioSocket|EAGI|ExternalIVR|JACK(?:_HOOK)?)\s*\("
+    r"|\bDial\s*\([^)]*?\b(AudioSocket|WebSocket|UnicastRTP|MulticastRTP)/",
+    re.IGNORECASE,
+)
 
 _CONFERENCE = re.compile(r"record_conference\)?\s*=\s*(yes|true|1|on)", re.IGNORECASE)
 _VOICEMAIL = re.compile(r"\b(VoiceMail|MiniVM_?Record)\s*\(", re.IGNORECASE)
@@ -118,8 +122,9 @@ def dialplan(etc: Path) -> Iterator[Recorder]:
             what = f"{where} lets a key start a recording ({found[1]} with option {found[2]})"
             yield _found(Kind.KEY, setting, found[1], what)
         if found := _STREAMS.search(line):
-            what = f"{where} gives the audio of a call to another program ({found[1]})"
-            yield _found(Kind.STREAM, setting, found[1], what)
+            by = found[1] or found[2]
+            what = f"{where} gives the audio of a call to another program ({by})"
+            yield _found(Kind.STREAM, setting, by, what)
         if found := _VOICEMAIL.search(line):
             what = f"{where} takes messages ({found[1]})"
             yield _found(Kind.VOICEMAIL, setting, found[1], what)

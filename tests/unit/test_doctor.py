@@ -55,7 +55,7 @@ def test_no_recorder_is_no_finding_but_what_was_read(tmp_path: Path) -> None:
     level, what = only(recorders(tmp_path, queues="[sales]\nstrategy = ringall\n"))
     assert (level, what) == (
         Level.OK,
-        "none in queues.conf; not there: features.conf, pjsip.conf, extensions.conf",
+        "none in queues.conf; not there: features.conf, pjsip.conf, extensions.conf, confbridge.conf",
     )
 
 
@@ -113,6 +113,11 @@ def test_what_does_not_count_is_not_told(tmp_path: Path, text: str) -> None:
         ),
         ({"extensions": "[in]\nexten => 1,1,Queue(sales,tx)\n"}, "Queue with option tx"),
         ({"extensions": "[in]\nexten => 1,1,Dial(PJSIP/1,30,W)\n"}, "Dial with option W"),
+        ({"extensions": "[in]\nexten => 1,1,AudioSocket(id,host:1)\n"}, "to another program (AudioSocket)"),
+        (
+            {"confbridge": "[room]\nrecord_conference = yes\n"},
+            "conferences of the profile [room] are recorded",
+        ),
     ],
 )
 def test_recorders_by_key_and_by_dialplan_are_told(tmp_path: Path, files: dict[str, str], said: str) -> None:

@@ -45,6 +45,8 @@ def found(etc: Path, name: str, text: str, *, more: dict[str, str] | None = None
         ("extensions.conf", "[in]\nsame => n,ChanSpy(PJSIP/1,qr(spy))\n", Kind.LISTENING, "ChanSpy"),
         ("extensions.conf", "[in]\nsame => n,Queue(sales,X)\n", Kind.KEY, "Queue"),
         ("extensions.conf", "[in]\nsame => n,AudioSocket(uuid,host:1)\n", Kind.STREAM, "AudioSocket"),
+        ("extensions.conf", "[in]\nsame => n,Dial(PJSIP/1&AudioSocket/h:1/id)\n", Kind.STREAM, "AudioSocket"),
+        ("extensions.conf", "[in]\nsame => n,Set(JACK_HOOK(manipulate)=on)\n", Kind.STREAM, "JACK_HOOK"),
         ("extensions.conf", "[in]\nsame => n,VoiceMail(100@default,u)\n", Kind.VOICEMAIL, "VoiceMail"),
         (
             "extensions.conf",

@@ -1,6 +1,7 @@
 """Recorders of others, as far as Asterisk's configuration files show them.
 
-callguard stops what it sees start; what stands configured here starts again on every call.
+callguard stops what it sees start; what stands configured here starts again on every call. Some of it can
+only be found here: applications that record without telling, and programs that are given the audio.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from callguard.config import Config
 from callguard.controller import recorders
 from callguard.controller.recorders import Kind, Recorder
 
-_FILES = ("queues.conf", "features.conf", "pjsip.conf", "extensions.conf")
+_FILES = ("queues.conf", "features.conf", "pjsip.conf", "extensions.conf", "confbridge.conf")
 
 _REMEDIES = {
     Kind.KEY: "remove it, and x, X, w and W from the options of Queue and Dial",
     Kind.BUTTON: "one_touch_recording = no",
     Kind.DIALPLAN: "remove it where callers of callguard's queues come by",
     Kind.LISTENING: "leave out the option r",
+    Kind.CONFERENCE: "record_conference = no where callers of callguard's queues come by",
+    Kind.STREAM: "make sure that it keeps nothing of those who refused: callguard does not see what it does",
 }
 
 
@@ -30,7 +33,12 @@ def check_recorders(config: Config, etc: Path) -> list[Finding]:
         remedy = "run doctor as an account that may read them, or name their directory with --asterisk-etc"
         return [advice("other recorders", what, str(etc), remedy)]
     findings = [_queue(config, recorder) for recorder in recorders.queues(etc)]
-    others = (recorders.keys(etc), recorders.buttons(etc), recorders.dialplan(etc))
+    others = (
+        recorders.keys(etc),
+        recorders.buttons(etc),
+        recorders.dialplan(etc),
+        recorders.conferences(etc),
+    )
     findings += [
         warning("other recorders", recorder.what, recorder.where, _REMEDIES[recorder.kind])
         for found in others
