@@ -6,15 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from callguard.errors import LabError
 from callguard.lab import audio
 from callguard.lab.ari import Line
 from callguard.lab.counting import Family
-
-#: What a phone can say: a tone of so many Hz, or speech that counts.
-Voice: TypeAlias = float | Family
+from callguard.lab.voices import Keyed, Voice
 
 #: How pressed keys travel; ``unheard``: as sound, to a PBX that waits for key events only.
 Keys = Literal["rfc4733", "inband", "info", "unheard"]
@@ -63,7 +61,8 @@ class Phone:
         self._pid = pid
         self._speaks = speaks
         self._presses: Keys = presses
-        self._says: Voice | None = None
+        self._says: float | Family | None = None
+        self._turns = 0
         self._key = asyncio.Event()
         self._created = asyncio.Event()
         self._ringing = asyncio.Event()
@@ -121,27 +120,29 @@ class Phone:
         """Press keys in the way of the phone's line (RFC 4733 unless called otherwise).
 
         Returns when Asterisk has taken the order; the keys then follow at their own pace. Keys that sound
-        are awaited. Let no two phones of one call press at the same instant: Asterisk 22 then takes a key to
-        last for seconds.
+        are awaited, and counting speech goes on at a higher number. Let no two phones of one call press at
+        the same instant: Asterisk 22 then takes a key to last for seconds.
         """
         if self._presses not in SOUNDING:
-            await self._order_keys(keys, length_ms, pause_ms)
+            await self._line.ask(
+                "POST",
+                f"/channels/{self.channel}/dtmf",
+                query={"dtmf": keys, "duration": str(length_ms), "between": str(pause_ms)},
+            )
             return
-        # One by one, with the voice in between: Asterisk sends nothing at all between tones of one order,
-        # and whoever listens for them then hears a single long one.
-        for key in keys:
-            await self._order_keys(key, length_ms, pause_ms)
-            await self._voice()  # waits behind the key that took its place
-            await asyncio.sleep((length_ms + pause_ms) / 1000)
-
-    async def _order_keys(self, keys: str, length_ms: int, pause_ms: int) -> None:
-        await self._line.ask(
-            "POST",
-            f"/channels/{self.channel}/dtmf",
-            query={"dtmf": keys, "duration": str(length_ms), "between": str(pause_ms)},
+        self._turns += 1
+        keyed = Keyed(
+            keys=keys,
+            length_ms=length_ms,
+            pause_ms=pause_ms,
+            then=self._says,
+            turn=self._turns,
+            phone=self.channel,
         )
+        await self._play(keyed)
+        await asyncio.sleep(keyed.seconds)
 
-    async def speak(self, voice: Voice) -> None:
+    async def speak(self, voice: float | Family) -> None:
         """Say that until `hush` or the end of the call; keys can be pressed meanwhile."""
         self._says = voice
         await self._voice()
@@ -230,9 +231,12 @@ class Phone:
         if self._says is None:
             await self._line.ask("POST", f"/channels/{self.channel}/silence")
         else:
-            # Hold music rather than a playback: a playback would hold up every other order.
-            music = await self._speaks(self._says)
-            await self._line.ask("POST", f"/channels/{self.channel}/moh", query={"mohClass": music})
+            await self._play(self._says)
+
+    async def _play(self, voice: Voice) -> None:
+        # Hold music rather than a playback: a playback would hold up every other order.
+        music = await self._speaks(voice)
+        await self._line.ask("POST", f"/channels/{self.channel}/moh", query={"mohClass": music})
 
     async def _reach(self, moment: asyncio.Event, word: str, timeout: float) -> None:
         waits = [asyncio.create_task(event.wait()) for event in (moment, self._ended)]

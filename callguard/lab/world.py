@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from callguard.errors import LabError
-from callguard.lab import audio
+from callguard.lab import audio, voices
 from callguard.lab.ari import Line
-from callguard.lab.counting import NUMBERS, Family
+from callguard.lab.counting import Family
 from callguard.lab.instance import Instance
 from callguard.lab.pbx import TRUNKS
-from callguard.lab.phone import PATIENCE, Keys, Phone, Voice
+from callguard.lab.phone import PATIENCE, Keys, Phone
 from callguard.lab.ports import PortLease
 from callguard.lab.rootfs import AsteriskBuild
+from callguard.lab.voices import Voice
 
 APP = "world"
 #: What each party says, in Hz: apart from each other and from hold music. The caller's stays clear of the
@@ -25,8 +26,6 @@ CALLER_HZ = 520.0
 AGENT_HZ: Mapping[str, float] = {"sales-agent": 1100.0, "open-agent": 1500.0}
 #: Agents whose names end so are many at once: what they hear and say is not kept.
 CROWD = "-crowd"
-#: Seconds of one turn of a tone's file; whole periods for every whole frequency, so turns join.
-TONE_SECONDS = 20
 
 Transport = Literal["udp", "tcp"]
 
@@ -42,7 +41,7 @@ class Agent:
         answered_calls: those that were picked up.
     """
 
-    def __init__(self, name: str, *, says: Voice | None, presses: Keys = "rfc4733") -> None:
+    def __init__(self, name: str, *, says: float | Family | None, presses: Keys = "rfc4733") -> None:
         self.name = name
         self.presses: Keys = presses
         self._usual = says
@@ -283,15 +282,13 @@ class World(Instance):
             if voice not in self._voices:
                 await asyncio.to_thread(self._write_voice, voice)
                 await self.cli("moh reload")
-        return _music_name(voice)
+        return voices.name(voice)
 
     def _write_voice(self, voice: Voice) -> None:
-        name = _music_name(voice)
+        name = voices.name(voice)
         folder = self.directory / "voices" / name
         folder.mkdir(parents=True, exist_ok=True)
-        # Both come round to where they began without a click.
-        samples = voice.speech(0, NUMBERS) if isinstance(voice, Family) else audio.tone(voice, TONE_SECONDS)
-        audio.write_sln(folder / "voice.sln", samples)
+        audio.write_sln(folder / "voice.sln", voices.sound(voice))
         self.write_file(f"voices/{name}.conf", f"[{name}]\nmode = files\ndirectory = {folder}\n")
         self._voices.add(voice)
 
@@ -302,7 +299,3 @@ async def _unless_ended(phone: Phone, deed: Coroutine[Any, Any, None]) -> None:
     except LabError:
         # A call that ends while something is done on it is an ordinary thing; anything else is not.
         await phone.ended()
-
-
-def _music_name(voice: Voice) -> str:
-    return f"counting-{voice.name}" if isinstance(voice, Family) else f"tone-{voice:g}"
