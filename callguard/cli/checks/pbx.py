@@ -50,10 +50,11 @@ REQUIRED = {
 #: What only some sites need, and what for.
 USEFUL = {
     "chan_rtp": "doctor's test for lost voices",
-    "func_periodic_hook": "warning tones",
     "func_version": "knowing the release over AMI, and both directions in step on Asterisk 16 and 17",
+    "res_ari_device_states": "lamps on agents' telephones",
+    "res_stasis_device_state": "lamps on agents' telephones",
     "res_stasis_recording": "doctor's test for lost voices",
-    "res_stasis_snoop": "spoken answers",
+    "res_stasis_snoop": "telling agents, and parties who join, what nobody else hears; warning tones",
 }
 
 
