@@ -30,6 +30,8 @@ SYSTEM_CACHE = Path("/var/cache/callguard")
 STAMP = "callguard-recipe"
 #: Seconds a bootstrap may take; 21 to 25 s were measured with a near mirror.
 BUILD_DEADLINE = 900.0
+#: Seconds that a mirror may say nothing.
+MIRROR_PATIENCE = 30
 #: Seconds between two looks at a lock that another run holds.
 LOCK_POLL = 0.5
 
@@ -175,6 +177,8 @@ def _bootstrap_command(target: Path, recipe: Recipe) -> list[str]:
         f"--include={','.join(PACKAGES)}",
         # A mirror that lags behind is still good enough for a laboratory.
         '--aptopt=Acquire::Check-Valid-Until "false"',
+        # A mirror that cannot be reached is soon known.
+        f'--aptopt=Acquire::http::Timeout "{MIRROR_PATIENCE}"',
         # Written by mmdebstrap, because without root the tree belongs to mapped users.
         f'--customize-hook=echo {recipe.stamp} >"$1/{STAMP}"',
         recipe.suite,

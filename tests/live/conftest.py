@@ -1,5 +1,7 @@
 """One laboratory for the whole session, and one event loop for all tests that use it."""
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +10,15 @@ import pytest
 import pytest_asyncio
 
 from callguard.config.dialplan import shipped_dialplan
+from callguard.errors import LabError
 from callguard.lab import Lab
+from callguard.lab.rootfs import BootstrapError, ensure_asterisk, wanted_branch
 from callguard.lab.site import Site
 
 HERE = Path(__file__).parent
+
+#: Tells the workers why no test can be run.
+MISSING = "CALLGUARD_TESTS_MISSING"
 
 #: One queue for each form of consent and each way to refuse; all are served by the same two agents.
 FORMS = {
@@ -48,6 +55,23 @@ class House:
     site: Site
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Build what is to be tried while no test's clock runs, and once for all workers."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    reporter = session.config.pluginmanager.getplugin("terminalreporter")
+    try:
+        branch = wanted_branch()
+        asyncio.run(ensure_asterisk(reporter.write_line))
+        try:
+            asyncio.run(ensure_asterisk(reporter.write_line, branch))
+        except BootstrapError as error:
+            os.environ[MISSING] = f"NOT TRIED on Asterisk {branch}: {' '.join(str(error).split())[:200]}..."
+            reporter.write_line(f"NOT TRIED on Asterisk {branch}: {error}", red=True)
+    except LabError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark everything here as live, and run it on the loop the laboratory lives on."""
     for item in items:
@@ -59,6 +83,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def dialplan() -> str:
     return (HERE / "stand_in.conf").read_text()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def asterisk() -> None:
+    """Where the Asterisk that is to be tried cannot be had, every test says so."""
+    if MISSING in os.environ:
+        pytest.skip(os.environ[MISSING])
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
