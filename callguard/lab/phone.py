@@ -153,6 +153,11 @@ class Phone:
         await self._line.ask("DELETE", f"/channels/{self.channel}/moh")
         await self._voice()
 
+    async def send_nothing(self) -> None:
+        """Send no packet at all until something is said again, as phones do that spare the line."""
+        silent, self._says = self._says is None, None
+        await self._line.ask("DELETE", f"/channels/{self.channel}/{'silence' if silent else 'moh'}")
+
     async def hang_up(self) -> None:
         """End the call from this side, and wait until it is over."""
         if not self._ended.is_set():
