@@ -32,6 +32,7 @@ COMMANDS = {
     "policy": "callguard.cli.policy:policy_group",
     "prompts": "callguard.cli.prompts:prompts",
     "register": "callguard.cli.register:register_group",
+    "speech": "callguard.cli.speech:speech_group",
     "simulate": "callguard.cli.simulate:simulate",
     "resume": "callguard.cli.desk:resume",
     "stop-all": "callguard.cli.switchboard:stop_all",

@@ -26,6 +26,7 @@ from callguard.config.forms import (
 from callguard.config.parties import Parties
 from callguard.config.pause import Pause
 from callguard.config.section import Secret, Section
+from callguard.config.speech import Speech
 from callguard.config.tone import WarningTone
 from callguard.config.web import Web
 
@@ -303,6 +304,7 @@ class Config(Section):
     prompts: Prompts = Prompts()
     spool: Spool = Spool()
     pause: Pause = Pause()
+    speech: Speech = Speech()
     parties: Parties = Parties()
     tone: WarningTone = WarningTone()
     vault: Vault = Vault()

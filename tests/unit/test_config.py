@@ -36,6 +36,7 @@ def passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLGUARD_CHECKPOINT_TOKEN", "three")
     monkeypatch.setenv("CALLGUARD_CRM_SECRET", "whsec_Zm91cg==")
     monkeypatch.setenv("CALLGUARD_PHONE_SECRET", "five-" * 8)
+    monkeypatch.setenv("CALLGUARD_SPEECH_TOKEN", "six")
 
 
 def refusal(text: str) -> str:
@@ -56,7 +57,7 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
 
 
 #: Sections that are found by names of the site's choice, and the name that the example has.
-EXAMPLES = {"queues": "sales", "endpoints": "crm", "tokens": "crm"}
+EXAMPLES = {"queues": "sales", "endpoints": "crm", "tokens": "crm", "languages": "en", "servers": "vosk"}
 
 
 def fields(model: type[BaseModel], place: Place = ()) -> Iterator[tuple[Place, FieldInfo]]:

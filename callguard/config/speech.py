@@ -1,0 +1,87 @@
+"""Whether callers may answer by voice, who recognises it, and from when on an answer is clear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from callguard.config.forms import FilePath, Language, Misplaced, Name, Words, form
+from callguard.config.section import Secret, Section
+
+#: The engine that comes with callguard.
+POCKETSPHINX = "pocketsphinx"
+#: Where its thresholds come from.
+_CHOSEN = "generated corpus, training voices, 2026-11"
+
+#: Confidence from which on an answer counts. Above 1 it never does.
+Threshold = Annotated[float, Field(ge=0, le=1.01)]
+WebsocketUrl = Annotated[
+    str,
+    form(
+        r"wss?://[^\s/@?#]+(/[^\s#]*)?",
+        "is no address of a recogniser; write ws://HOST:PORT, without user and password in it",
+    ),
+]
+
+
+class Listening(Section):
+    """How one language is understood."""
+
+    engine: Name = POCKETSPHINX
+    phrase: Threshold = 0.9
+    bare: Threshold = 0.95
+    no: Threshold = 0.5
+    chosen: Words = _CHOSEN
+
+
+class SpeechServer(Section):
+    """A recogniser behind a websocket."""
+
+    url: WebsocketUrl
+    start: str = '{"config": {"sample_rate": {rate}, "words": true}}'
+    end: str = '{"eof" : 1}'
+    text: Words = "text"
+    words: Words = "result"
+    confidence: Words = "conf"
+    authorization: Secret | None = None
+
+
+class Speech(Section):
+    """Spoken answers. Times in seconds."""
+
+    enabled: bool = False
+    require_check: bool = True
+    checks: FilePath = Path("/var/lib/callguard/speech")
+    workers: Annotated[int, Field(ge=1, le=32)] = 2
+    pause_seconds: Annotated[float, Field(ge=0.3, le=2)] = 0.6
+    patience_seconds: Annotated[float, Field(ge=0.5, le=10)] = 3.0
+    languages: dict[Language, Listening] = Field(default_factory=lambda: {"en": Listening()})
+    servers: dict[Name, SpeechServer] = Field(default_factory=dict)
+
+    @field_validator("servers")
+    @classmethod
+    def _names_are_free(cls, servers: dict[str, SpeechServer]) -> dict[str, SpeechServer]:
+        if POCKETSPHINX in servers:
+            raise ValueError(
+                f"{POCKETSPHINX} is the engine that comes with callguard; name the server otherwise"
+            )
+        return servers
+
+    @model_validator(mode="after")
+    def _engines_exist(self) -> Speech:
+        for language, listening in self.languages.items():
+            if listening.engine == POCKETSPHINX:
+                if language.partition("-")[0] != "en":
+                    raise Misplaced(
+                        f"{POCKETSPHINX} understands English only; name a server of speech.servers, or leave "
+                        f"{language} out: its callers are then offered keys only",
+                        ("languages", language, "engine"),
+                    )
+            elif listening.engine not in self.servers:
+                raise Misplaced(
+                    f"there is no '{listening.engine}' under speech.servers; write there where it is",
+                    ("languages", language, "engine"),
+                )
+        return self

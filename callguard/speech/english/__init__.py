@@ -1,0 +1,1 @@
+"""English with pocketsphinx: what it is listened with, and how the evidence is weighed."""

@@ -1,0 +1,161 @@
+"""Two ears of one recogniser on the same answer, and what they say of it. Runs in a worker process only.
+
+The strict ear knows nothing but the phrases that count, and in further looks those that refuse and those that
+sound alike. It tells how well they fit, against a loop of any phones: a likelihood ratio. The free ear hears
+any common words in any order. What either finds is evidence; `callguard.speech.english.weighing` decides.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pocketsphinx import Config, Decoder, LogMath, NGramModel, get_model_path
+
+from callguard.speech.english.evidence import Evidence, Fit
+from callguard.speech.english.language import arpa
+from callguard.speech.english.phrases import BARE, DECOYS, NO, RIVALS, YES
+from callguard.speech.english.telephone import RATE, cepstra
+
+#: Common words that the free ear knows besides those of the phrases.
+COMMON = 2000
+#: Weights of phrases in the free ear's model. Bare answers are weighed up because they are short.
+WEIGHTS = ((YES, 3.0), (BARE, 6.0), (NO, 2.0), (DECOYS, 1.0))
+#: Sphinx's unit of likelihood.
+BASE = math.log(1.0001)
+#: A word that is not in the big model is as likely as a rare one that is.
+RARE = 1e-6
+#: Frames of 10 ms in a second.
+FRAMES = 100
+#: The last frames of a hypothesis may be missing: sphinx's own rounding.
+SLACK = 2
+
+
+class Ears:
+    """The loaded recogniser: 60 MB, 0.3 s to load."""
+
+    def __init__(self) -> None:
+        chances = _chances()
+        listed = {word for phrase in (*YES, *BARE, *NO, *RIVALS) for word in phrase.split()}
+        words = listed | set(sorted(chances, key=lambda word: -chances[word])[:COMMON])
+        with tempfile.TemporaryDirectory(prefix="callguard-speech-") as directory:
+            dictionary, model = Path(directory) / "words.dict", Path(directory) / "answers.lm"
+            dictionary.write_text(_pronunciations(words), encoding="utf-8")
+            weighed = {phrase: weight for phrases, weight in WEIGHTS for phrase in phrases}
+            model.write_text(
+                arpa(weighed, {word: chances.get(word, RARE) for word in words}), encoding="utf-8"
+            )
+            self._free = _decoder(dictionary, lm=str(model))
+            # For a ratio all likelihoods have to be on one scale: no weights of a language model, and
+            # every state of the model looked at in every frame.
+            self._strict = _decoder(dictionary, lm=None, lw=1.0, pip=1.0, wip=1.0, compallsen=True)
+        _add_phrases(self._strict, "yes", (*YES, *BARE))
+        _add_phrases(self._strict, "no", NO)
+        _add_phrases(self._strict, "rival", RIVALS)
+        self._strict.add_allphone_file("phones", get_model_path("en-us/en-us-phone.lm.bin"))
+
+    def listen(self, pcm: bytes | bytearray, rate: int) -> Evidence:
+        """Hear one answer: 16-bit samples, trimmed to the speech with a little silence around it."""
+        features = cepstra(pcm) if rate == RATE else None
+        loud = loud_frames(pcm, rate)
+
+        def hear(decoder: Decoder) -> tuple[str, float, float, int]:
+            decoder.start_utt()
+            if features is not None:
+                # A copy: sphinx takes the mean off in place, and a second decoder would get what is left.
+                decoder.process_cep(bytes(bytearray(features)), full_utt=True)
+            else:
+                decoder.process_raw(bytes(pcm), full_utt=True)
+            decoder.end_utt()
+            found = decoder.hyp()
+            if found is None or found.best_score <= 0:
+                return "", -math.inf, 1.0, decoder.n_frames()
+            segments = [(each.word, each.start_frame, each.end_frame) for each in decoder.seg()]
+            whole = bool(segments) and segments[-1][2] >= decoder.n_frames() - SLACK
+            score = math.log(found.best_score) / BASE
+            return found.hypstr if whole else "", score, uncovered(loud, segments), decoder.n_frames()
+
+        free, free_score, free_uncovered, _ = hear(self._free)
+        fits: dict[str, tuple[str, float, float, int]] = {}
+        for search in ("phones", "yes", "no", "rival"):
+            self._strict.activate_search(search)
+            fits[search] = hear(self._strict)
+        _, loop, _, frames = fits["phones"]
+
+        def ratio(score: float) -> float:
+            return (score - loop) / max(1, frames) if math.isfinite(score) and math.isfinite(loop) else -99.0
+
+        def fit(search: str, known: Sequence[str]) -> Fit:
+            words, score, left, _ = fits[search]
+            return Fit(words=words if words in known else "", ratio=ratio(score), uncovered=left)
+
+        return Evidence(
+            yes=fit("yes", (*YES, *BARE)),
+            no=fit("no", NO),
+            rival=fit("rival", RIVALS),
+            free=free,
+            free_ratio=ratio(free_score),
+            free_uncovered=free_uncovered,
+            seconds=frames / FRAMES,
+        )
+
+
+def loud_frames(pcm: bytes | bytearray, rate: int) -> NDArray[np.bool_]:
+    """Which frames of 10 ms are the answer rather than the line behind it."""
+    size = rate // FRAMES
+    samples = np.frombuffer(pcm, "<i2").astype(np.float64)
+    count = len(samples) // size
+    if not count:
+        return np.zeros(0, dtype=np.bool_)
+    power = np.mean(np.square(samples[: count * size].reshape(count, size)), axis=1)
+    level = np.convolve(10 * np.log10(power + 1), np.ones(3) / 3, "same")
+    quiet, full = float(np.percentile(level, 5)), float(np.percentile(level, 97))
+    # A third of the way up from the line's noise, and at most 25 dB below the loudest.
+    return np.asarray(level > max(quiet + 0.35 * (full - quiet), full - 25))
+
+
+def uncovered(loud: NDArray[np.bool_], segments: Iterable[tuple[str, int, int]]) -> float:
+    """Share of the loud frames that are called silence or noise."""
+    silent = np.zeros(len(loud), dtype=np.bool_)
+    for word, first, last in segments:
+        if word[0] in "<[":
+            silent[first : last + 1] = True
+    return int(np.count_nonzero(loud & silent)) / max(1, int(np.count_nonzero(loud)))
+
+
+def _decoder(dictionary: Path, **options: object) -> Decoder:
+    return Decoder(hmm=get_model_path("en-us/en-us"), dict=str(dictionary), loglevel="FATAL", **options)
+
+
+def _add_phrases(decoder: Decoder, name: str, phrases: Sequence[str]) -> None:
+    """A grammar as a tree: what begins alike is followed once."""
+    states: dict[tuple[str, ...], int] = {(): 0}
+    final, paths = 1, []
+    for phrase in phrases:
+        words = tuple(phrase.split())
+        for at, word in enumerate(words):
+            before, last = words[:at], at == len(words) - 1
+            if not last and words[: at + 1] not in states:
+                states[words[: at + 1]] = len(states) + 1
+                paths.append((states[before], states[words[: at + 1]], 1.0, word))
+            elif last:
+                paths.append((states[before], final, 1.0, word))
+    decoder.add_fsg(name, decoder.create_fsg(name, 0, final, paths))
+
+
+def _chances() -> dict[str, float]:
+    """How likely each plain word of the dictionary is, from the big model that comes in the wheel."""
+    model = NGramModel(Config(), LogMath(), get_model_path("en-us/en-us.lm.bin"))
+    with Path(get_model_path("en-us/cmudict-en-us.dict")).open(encoding="utf-8") as lines:
+        words = [line.split(" ", 1)[0] for line in lines]
+    plain = [word for word in words if word.replace("'", "").isalpha()]
+    return {word: math.exp(model.prob([word]) * BASE) for word in plain}
+
+
+def _pronunciations(words: set[str]) -> str:
+    with Path(get_model_path("en-us/cmudict-en-us.dict")).open(encoding="utf-8") as lines:
+        return "".join(line for line in lines if line.split(" ", 1)[0].partition("(")[0] in words)

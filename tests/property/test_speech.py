@@ -1,0 +1,101 @@
+"""Whatever the evidence: no yes without a phrase that counts, and none against a negation."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callguard.speech.english.evidence import Evidence, Fit
+from callguard.speech.english.phrases import BARE, DECOYS, NEGATIONS, NO, YES
+from callguard.speech.english.weighing import UNCOVERED, weigh
+from callguard.speech.sound import SAMPLE_BYTES, Sound
+from callguard.speech.thresholds import Thresholds, judged
+from callguard.speech.verdict import Meaning
+from callguard.speech.wording import WORDINGS, kind_of
+
+RATIOS = st.floats(-120, 60)
+SHARES = st.floats(0, 1)
+WORDS = st.lists(
+    st.sampled_from(sorted({w for p in (*YES, *BARE, *NO, *DECOYS) for w in p.split()})), max_size=7
+)
+
+
+def fits(words: tuple[str, ...]) -> st.SearchStrategy[Fit]:
+    return st.builds(Fit, words=st.sampled_from(("", *words)), ratio=RATIOS, uncovered=SHARES)
+
+
+EVIDENCE = st.builds(
+    Evidence,
+    yes=fits((*YES, *BARE)),
+    no=fits(NO),
+    rival=fits(DECOYS),
+    free=st.one_of(WORDS.map(" ".join), st.sampled_from((*YES, *NO, *DECOYS))),
+    free_ratio=RATIOS,
+    free_uncovered=SHARES,
+    seconds=st.floats(0, 30),
+)
+OPEN = Thresholds(phrase=0.0, bare=0.0, no=0.0)
+
+
+@given(evidence=EVIDENCE)
+def test_even_with_open_thresholds_a_yes_has_a_phrase_that_covers_it_and_no_negation(
+    evidence: Evidence,
+) -> None:
+    found = weigh(evidence)
+    verdict = judged(
+        kind=found.kind,
+        confidence=found.confidence,
+        words=found.words,
+        thresholds=OPEN,
+        engine="",
+        language="",
+    )
+    if verdict.meaning is Meaning.YES:
+        assert evidence.yes.words in {*YES, *BARE}
+        assert evidence.yes.uncovered <= UNCOVERED
+        assert not NEGATIONS & set(evidence.free.split())
+
+
+@given(evidence=EVIDENCE, phrase=SHARES, bare=SHARES)
+def test_a_higher_threshold_never_makes_a_yes(evidence: Evidence, phrase: float, bare: float) -> None:
+    found = weigh(evidence)
+
+    def meaning(thresholds: Thresholds) -> Meaning:
+        return judged(
+            kind=found.kind,
+            confidence=found.confidence,
+            words=found.words,
+            thresholds=thresholds,
+            engine="",
+            language="",
+        ).meaning
+
+    if meaning(Thresholds(phrase=phrase, bare=bare, no=0.0)) is Meaning.YES:
+        assert meaning(Thresholds(phrase=phrase / 2, bare=bare / 2, no=0.0)) is Meaning.YES
+
+
+@given(text=st.text(max_size=60), language=st.sampled_from(sorted(WORDINGS)))
+def test_any_words_are_some_kind_and_a_refusal_is_never_a_yes(text: str, language: str) -> None:
+    wording = WORDINGS[language]
+    assert kind_of(text, language) in {"phrase", "bare", "no", "nothing"}
+    for refusal in wording.no:
+        assert kind_of(refusal.upper() + ".", language) == "no"
+    for negation in wording.negations:
+        for phrase in (*wording.phrases, *wording.bare):
+            assert kind_of(f"{phrase} {negation}", language) not in {"phrase", "bare"}
+
+
+@given(parts=st.lists(st.binary(max_size=400), max_size=20), rate=st.sampled_from((8000, 16000)))
+def test_sound_is_never_more_than_it_may_be_and_gone_when_wiped(parts: list[bytes], rate: int) -> None:
+    sound = Sound(rate, 0.05)
+    whole = b""
+    for part in parts:
+        whole += part[: sound.add(part)]
+        assert sound.seconds <= 0.05
+    with sound.view(0.0, 1.0) as view:
+        assert view == whole[: len(view)]
+        assert len(view) >= len(whole) - len(whole) % SAMPLE_BYTES - SAMPLE_BYTES
+    memory = sound._memory
+    sound.wipe()
+    assert not any(memory)
+    assert len(sound) == 0

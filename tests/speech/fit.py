@@ -1,0 +1,85 @@
+"""``python -m tests.speech.fit``: fit ``weights.json`` to the training side, and show what thresholds cost.
+
+Confidence is shown as each voice sees it that was left out of the fit, so that the thresholds that are chosen
+from it are not those of voices that are known. The held-out side is not looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from callguard.speech.english.weighing import WEIGHTS, candidates, figures
+from callguard.speech.thresholds import BARE, NO, PHRASE
+
+from .corpus import Kind, corpus
+from .evidence import Heard, gathered
+
+#: Kind of answer -> clips that are it.
+RIGHT = {PHRASE: {Kind.PHRASE}, BARE: {Kind.BARE}, NO: {Kind.NO}}
+#: One clip wrongly accepted weighs as much as so many that are wrongly asked again.
+FALSE_WEIGHS = 4.0
+LEVELS = (None, 20.0, 10.0)
+SHOWN = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
+
+
+def fitted(given: np.ndarray, right: np.ndarray) -> list[float]:
+    """Logistic regression by Newton's method, with a little ridge."""
+    mean, deviation = given.mean(axis=0), given.std(axis=0) + 1e-6
+    design = np.c_[(given - mean) / deviation, np.ones(len(given))]
+    weigh, ridge = np.where(right, 1.0, FALSE_WEIGHS), np.r_[np.ones(given.shape[1]), 0.0]
+    weights = np.zeros(design.shape[1])
+    for _ in range(60):
+        chance = 1 / (1 + np.exp(-np.clip(design @ weights, -40, 40)))
+        slope = design.T @ (weigh * (chance - right)) + ridge * weights
+        bend = (design * (weigh * chance * (1 - chance))[:, None]).T @ design + np.diag(ridge + 1e-9)
+        weights -= np.linalg.solve(bend, slope)
+    plain = weights[:-1] / deviation
+    return [*map(float, plain), float(weights[-1] - plain @ mean)]
+
+
+def main(share: int) -> None:
+    clips = corpus(held_out=False)
+    heard = [
+        each for level in LEVELS for each in gathered(clips[::share], snr=level, crowd=clips, processes=1)
+    ]
+    kept = {}
+    for kind, good in RIGHT.items():
+        chosen = [each for each in heard if each.evidence and kind in candidates(each.evidence)]
+        given = np.array([figures(kind, each.evidence) for each in chosen if each.evidence])
+        right = np.array([each.clip.kind in good for each in chosen])
+        kept[kind] = fitted(given, right)
+        confidence = np.zeros(len(chosen))
+        speakers = np.array([each.clip.speaker for each in chosen])
+        for speaker in set(speakers):
+            out = speakers == speaker
+            weights = fitted(given[~out], right[~out])
+            confidence[out] = 1 / (1 + np.exp(-(given[out] @ weights[:-1] + weights[-1])))
+        show(kind, chosen, confidence, right, [each for each in heard if each.clip.kind in good])
+    WEIGHTS.write_text(
+        json.dumps({kind: [round(w, 4) for w in weights] for kind, weights in kept.items()}, indent=1) + "\n"
+    )
+
+
+def show(
+    kind: str, chosen: Sequence[Heard], confidence: np.ndarray, right: np.ndarray, all_good: Sequence[Heard]
+) -> None:
+    out = sys.stdout.write
+    out(f"{kind}: {len(chosen)} candidates, {int(right.sum())} right, of {len(all_good)}\n")
+    for threshold in SHOWN:
+        over = confidence >= threshold
+        out(f"  {threshold:.2f}: {int((over & right).sum()) / max(1, len(all_good)):6.1%} found, ")
+        out(f"{int((over & ~right).sum())} wrong\n")
+    for at in np.argsort(-confidence):
+        if not right[at] and confidence[at] > 0.3:
+            clip, evidence = chosen[at].clip, chosen[at].evidence
+            assert evidence
+            out(f"    {confidence[at]:.3f} {clip.kind}: {clip.words!r} by {clip.speaker}, heard as ")
+            out(f"{(evidence.no if kind == NO else evidence.yes).words!r} and {evidence.free!r}\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
