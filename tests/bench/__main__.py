@@ -27,7 +27,7 @@ from .ways import BASE, WAYS, Way
 #: Columns of what is printed into a file, where there is no terminal to ask.
 WIDTH = 130
 RESULT = Path("build/bench.json")
-PARTS = ("law", "ledger", "seal", "calls")
+PARTS = ("law", "ledger", "seal", "speech", "calls")
 QUICK = Schedule(rates=(100,), rounds=1, seconds=3, peaks=(), held=0)
 QUICK_WAYS = (BASE, "callguard", "callguard-http")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from callguard.law import load_table
-from tests.bench import ledger
+from tests.bench import ledger, speech
 from tests.bench.seal import seal_throughput
 from tests.prove import law
 from tests.prove.figures import figure
@@ -30,6 +30,8 @@ def room_figures(part: str, *, quick: bool) -> list[dict[str, Any]]:
                 figure("sealing: FLAC, AES-256-GCM, fsync", found.seal, "x real time per core", "-", True),
                 figure("that is, to raw FLAC", found.seal / found.flac, "x", "-", True),
             ]
+        case "speech":
+            return asyncio.run(speech.figures(quick=quick))
     Path("build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="callguard-bench-", dir="build") as directory:
         entries = ENTRIES // 20 if quick else ENTRIES

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callguard.speech.english.evidence import Evidence, Fit
+from callguard.speech.english.evidence import UNCOVERED, Evidence, Fit
 from callguard.speech.english.phrases import BARE, DECOYS, NEGATIONS, NO, YES
-from callguard.speech.english.weighing import UNCOVERED, weigh
+from callguard.speech.english.weighing import weigh
 from callguard.speech.sound import SAMPLE_BYTES, Sound
 from callguard.speech.thresholds import Thresholds, judged
 from callguard.speech.verdict import Meaning
@@ -31,7 +31,6 @@ EVIDENCE = st.builds(
     rival=fits(DECOYS),
     free=st.one_of(WORDS.map(" ".join), st.sampled_from((*YES, *NO, *DECOYS))),
     free_ratio=RATIOS,
-    free_uncovered=SHARES,
     seconds=st.floats(0, 30),
 )
 OPEN = Thresholds(phrase=0.0, bare=0.0, no=0.0)

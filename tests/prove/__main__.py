@@ -16,6 +16,7 @@ from rich.table import Table
 TOPICS = {
     "call": "outcomes, faults, hostile callers, and a million events through the core",
     "ledger": "forgeries, power cuts, PostgreSQL, two controllers, a CRM that misbehaves",
+    "speech": "held-out voices, words and noise, and a real voice that never says yes",
     "law": "every area code, every pair of jurisdictions, every rule, what a resolve costs, a lawyer's walk",
 }
 

@@ -19,8 +19,9 @@ from callguard.speech.ears import AROUND, Limits
 from callguard.speech.endpoint import LEAST, Endpointer
 from callguard.speech.english.evidence import Evidence, Fit
 from callguard.speech.english.listening import Ears
-from callguard.speech.english.weighing import Weighed, weigh
+from callguard.speech.english.weighing import weigh
 from callguard.speech.thresholds import Thresholds, judged
+from callguard.speech.verdict import Meaning
 
 from .corpus import Clip, audio, crowd_of
 from .line import NARROW
@@ -34,18 +35,17 @@ class Heard:
     clip: Clip
     evidence: Evidence | None
 
-    @property
-    def weighed(self) -> Weighed | None:
-        return weigh(self.evidence) if self.evidence else None
-
-    def meaning(self, thresholds: Thresholds) -> str:
+    def meaning(self, thresholds: Thresholds) -> Meaning:
         """What a site with these thresholds would take it for."""
-        found = self.weighed
-        if found is None:
-            return "unclear"
-        return judged(
-            **asdict(found), thresholds=thresholds, engine="pocketsphinx", language="en"
-        ).meaning.value
+        return judge(self.evidence, thresholds)
+
+
+def judge(evidence: Evidence | None, thresholds: Thresholds) -> Meaning:
+    """What evidence amounts to with these thresholds."""
+    if evidence is None:
+        return Meaning.UNCLEAR
+    found = asdict(weigh(evidence))
+    return judged(**found, thresholds=thresholds, engine="pocketsphinx", language="en").meaning
 
 
 def hear(ears: Ears, pcm: bytes, rate: int = NARROW) -> Evidence | None:
@@ -111,7 +111,7 @@ def _engine() -> str:
     """Everything that evidence depends on, as one hash; how it is weighed is left out."""
     home = Path(callguard.speech.__file__).parent
     names = ["endpoint.py", "english/listening.py", "english/language.py", "english/phrases.py"]
-    names += ["english/telephone.py", "english/telephone.npz"]
+    names += ["english/evidence.py", "english/telephone.py", "english/telephone.npz"]
     line = [Path(__file__).with_name(name) for name in ("line.py", "noises.py", "voices.py")]
     parts = [(home / name).read_bytes() for name in names] + [path.read_bytes() for path in line]
     return hashlib.sha256(b"".join(parts)).hexdigest()

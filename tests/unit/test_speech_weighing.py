@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from callguard.speech.english.evidence import Evidence, Fit
-from callguard.speech.english.weighing import UNCOVERED, weigh
+from callguard.speech.english.evidence import UNCOVERED, Evidence, Fit
+from callguard.speech.english.weighing import weigh
 from callguard.speech.thresholds import Thresholds, judged
 from callguard.speech.verdict import Meaning
 
@@ -16,7 +16,6 @@ AGREED = Evidence(
     rival=NOTHING,
     free="yes i agree",
     free_ratio=3.0,
-    free_uncovered=0.0,
     seconds=1.6,
 )
 THRESHOLDS = Thresholds(phrase=0.9, bare=0.95, no=0.5)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pocketsphinx import Config, Decoder, LogMath, NGramModel, get_model_path
 
-from callguard.speech.english.evidence import Evidence, Fit
+from callguard.speech.english.evidence import LOST, NO_FIT, Evidence, Fit
 from callguard.speech.english.language import arpa
 from callguard.speech.english.phrases import BARE, DECOYS, NO, RIVALS, YES
 from callguard.speech.english.telephone import RATE, cepstra
@@ -33,6 +34,7 @@ RARE = 1e-6
 FRAMES = 100
 #: The last frames of a hypothesis may be missing: sphinx's own rounding.
 SLACK = 2
+_FREE = "free"
 
 
 class Ears:
@@ -63,45 +65,66 @@ class Ears:
         features = cepstra(pcm) if rate == RATE else None
         loud = loud_frames(pcm, rate)
 
-        def hear(decoder: Decoder) -> tuple[str, float, float, int]:
+        def look(search: str) -> _Look:
+            decoder = self._free
+            if search != _FREE:
+                decoder = self._strict
+                decoder.activate_search(search)
             decoder.start_utt()
             if features is not None:
-                # A copy: sphinx takes the mean off in place, and a second decoder would get what is left.
+                # A copy: sphinx takes the mean off in place, and the next look would get what is left.
                 decoder.process_cep(bytes(bytearray(features)), full_utt=True)
             else:
                 decoder.process_raw(bytes(pcm), full_utt=True)
             decoder.end_utt()
-            found = decoder.hyp()
-            if found is None or found.best_score <= 0:
-                return "", -math.inf, 1.0, decoder.n_frames()
-            segments = [(each.word, each.start_frame, each.end_frame) for each in decoder.seg()]
-            whole = bool(segments) and segments[-1][2] >= decoder.n_frames() - SLACK
-            score = math.log(found.best_score) / BASE
-            return found.hypstr if whole else "", score, uncovered(loud, segments), decoder.n_frames()
+            return _Look.of(decoder, loud)
 
-        free, free_score, free_uncovered, _ = hear(self._free)
-        fits: dict[str, tuple[str, float, float, int]] = {}
-        for search in ("phones", "yes", "no", "rival"):
-            self._strict.activate_search(search)
-            fits[search] = hear(self._strict)
-        _, loop, _, frames = fits["phones"]
-
-        def ratio(score: float) -> float:
-            return (score - loop) / max(1, frames) if math.isfinite(score) and math.isfinite(loop) else -99.0
-
-        def fit(search: str, known: Sequence[str]) -> Fit:
-            words, score, left, _ = fits[search]
-            return Fit(words=words if words in known else "", ratio=ratio(score), uncovered=left)
-
+        yes, no = look("yes"), look("no")
+        agreed, refused = yes.fit((*YES, *BARE)), no.fit(NO)
+        seconds = yes.frames / FRAMES
+        if not agreed.holds and not refused.holds:
+            return Evidence(yes=agreed, no=refused, seconds=seconds)
+        loop, free = look("phones").score, look(_FREE)
         return Evidence(
-            yes=fit("yes", (*YES, *BARE)),
-            no=fit("no", NO),
-            rival=fit("rival", RIVALS),
-            free=free,
-            free_ratio=ratio(free_score),
-            free_uncovered=free_uncovered,
-            seconds=frames / FRAMES,
+            yes=yes.fit((*YES, *BARE), loop),
+            no=no.fit(NO, loop),
+            rival=look("rival").fit(RIVALS, loop) if agreed.holds else NO_FIT,
+            free=free.words,
+            free_ratio=free.ratio(loop),
+            seconds=seconds,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one search made of the answer."""
+
+    words: str
+    score: float
+    uncovered: float
+    frames: int
+
+    @classmethod
+    def of(cls, decoder: Decoder, loud: NDArray[np.bool_]) -> _Look:
+        frames, found = decoder.n_frames(), decoder.hyp()
+        if found is None or found.best_score <= 0:
+            return cls("", -math.inf, 1.0, frames)
+        segments = [(each.word, each.start_frame, each.end_frame) for each in decoder.seg()]
+        # What ends early is a path that was lost on the way, and its score is of half the answer.
+        whole = bool(segments) and segments[-1][2] >= frames - SLACK
+        score = math.log(found.best_score) / BASE
+        return cls(found.hypstr if whole else "", score, uncovered(loud, segments), frames)
+
+    def ratio(self, loop: float) -> float:
+        """Log likelihood per frame against the loop of phones."""
+        if not math.isfinite(self.score) or not math.isfinite(loop):
+            return LOST
+        return (self.score - loop) / max(1, self.frames)
+
+    def fit(self, known: Sequence[str], loop: float = -math.inf) -> Fit:
+        """As evidence, if these words are known at all."""
+        words = self.words if self.words in known else ""
+        return Fit(words=words, ratio=self.ratio(loop), uncovered=self.uncovered)
 
 
 def loud_frames(pcm: bytes | bytearray, rate: int) -> NDArray[np.bool_]:

@@ -24,8 +24,6 @@ from callguard.speech.thresholds import BARE as BARE_YES
 from callguard.speech.thresholds import NO as REFUSAL
 from callguard.speech.thresholds import NOTHING, PHRASE
 
-#: A grammar that leaves more of the loud frames unexplained did not hear this answer.
-UNCOVERED = 0.25
 #: Ratios and their differences are cut to this range: beyond it they tell nothing new.
 WORST, BEST = -15.0, 10.0
 #: Kind -> weight of each of `figures`, and the constant.
@@ -63,9 +61,9 @@ def candidates(evidence: Evidence) -> list[str]:
     """The kinds that nothing rules out."""
     found = []
     yes, no = evidence.yes, evidence.no
-    if yes.words and yes.uncovered <= UNCOVERED and not NEGATIONS & set(evidence.free.split()):
+    if yes.holds and not NEGATIONS & set(evidence.free.split()):
         found.append(PHRASE if yes.words in _PHRASES[PHRASE] else BARE_YES)
-    if no.words and no.uncovered <= UNCOVERED:
+    if no.holds:
         found.append(REFUSAL)
     return found
 
@@ -88,7 +86,7 @@ def figures(kind: str, evidence: Evidence) -> list[float]:
 
 def _ahead(mine: Fit, other: Fit) -> float:
     """By how much one fits better than another; as much as can be where the other does not fit at all."""
-    if not other.words or other.uncovered > UNCOVERED:
+    if not other.holds:
         return BEST
     return _cut(mine.ratio - other.ratio)
 
