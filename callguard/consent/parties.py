@@ -35,7 +35,7 @@ from callguard.consent.events import (
     PartyLeft,
     WithdrawalAsked,
 )
-from callguard.consent.words import CAPTURING, Answer, Form, Outcome, Party
+from callguard.consent.words import CAPTURING, Answer, Form, Heard, Outcome, Party
 
 #: What the recorder is in while there is something to record into.
 RUNNING = frozenset({Capture.ORDERED, Capture.ON, Capture.PAUSED})
@@ -72,7 +72,7 @@ def joined(call: Call, event: PartyJoined) -> Step:
 def answered(call: Call, event: PartyAnswered) -> Step:
     """A party said yes or no. A yes counts when it is durable, a no at once."""
     if not event.agreed:
-        return withdraw(call, event.who, event.at, shred=False)
+        return withdraw(call, event.who, event.at, shred=False, heard=event.heard, answer=event.answer)
     answer = event.answer or Answer(kind="later", value="yes", at=event.at)
     number = call.entries + 1
     if event.who == CALLER:
@@ -127,18 +127,27 @@ def pressed(call: Call, event: DigitPressed) -> Step:
     return withdraw(call, CALLER, event.at, shred=call.agreed.shred_withdrawn)
 
 
-def withdraw(call: Call, who: str, at: float, *, shred: bool, through: str = "") -> Step:
+def withdraw(
+    call: Call,
+    who: str,
+    at: float,
+    *,
+    shred: bool,
+    through: str = "",
+    heard: tuple[Heard, ...] = (),
+    answer: Answer | None = None,
+) -> Step:
     """A no by ``who``: the caller's and the agent's end the capture, a joined party's holds it."""
     call = forget_yes(call, who)
     # The name of a party who joined is a channel's, which is no answer.
-    answer = Answer(kind="withdrawal", value=who if who in {CALLER, AGENT} else "no", at=at)
+    answer = answer or Answer(kind="withdrawal", value=who if who in {CALLER, AGENT} else "no", at=at)
     if who in {CALLER, AGENT}:
         call, entry = consent_entry(call, Outcome.WITHDRAWN, at, answer, who=who)
         call, stopped = stop(call, "withdrawn", by=through or who, shred=shred)
         told = (Whisper(who=AGENT, what="stopped"),) if stopped else ()
         return call, (*stopped, Commit(entry=entry), *told)
     captured = call.captures
-    call, entry = consent_entry(call, Outcome.REFUSED, at, answer, who=who)
+    call, entry = consent_entry(call, Outcome.REFUSED, at, answer, who=who, heard=heard)
     if not captured:
         return call, (Commit(entry=entry),)
     call, paused = commit(

@@ -200,6 +200,7 @@ class Company:
         if plan.form not in ASKED or plan.question is None:
             self._agreed(channel, Outcome.NOTIFIED, Answer(kind="none", at=time.monotonic()), heard)
             return
+        key = ""
         for _ in range(plan.attempts):
             key = await self._ask(channel, plan, plan.question, heard)
             if self._gone(channel):
@@ -210,7 +211,10 @@ class Company:
                 answer = Answer(kind="key", value=key, at=time.monotonic())
                 self._agreed(channel, Outcome.GRANTED, answer, heard)
                 return
-        self.speaker.feed(ev.PartyAnswered(at=time.monotonic(), who=channel, agreed=False))
+        no = Answer(kind="key", value=key, at=time.monotonic()) if key else None
+        self.speaker.feed(
+            ev.PartyAnswered(at=time.monotonic(), who=channel, agreed=False, answer=no, heard=tuple(heard))
+        )
 
     def _agreed(self, channel: str, outcome: Outcome, answer: Answer, heard: Sequence[Heard]) -> None:
         if self._gone(channel):

@@ -43,7 +43,7 @@ from callguard.controller.sealing import Keeper
 from callguard.controller.sweep import stop_every_recorder, stop_recorders
 from callguard.controller.switch import Switch
 from callguard.controller.terms import ruled
-from callguard.controller.tones import Sounds, tone_interval
+from callguard.controller.tones import Sounds, tone_again, tone_interval
 from callguard.controller.verdict import Verdict
 from callguard.errors import AsteriskError, CallguardError
 from callguard.ledger import Entry, Kind, Ledger, body_for
@@ -155,6 +155,8 @@ class Conductor:
             )
             self.conversations[channel.id] = conversation
             conversation.case = each.case
+            flags = each.consent.basis.flags if each.consent is not None else frozenset()
+            conversation.tone = tone_again(self.config, flags)
             conversation.company.known(self.floor.bridges.others(channel.id))
             await conversation.taken_up(
                 await recorder_of(ari, each), each.consent, segment=each.segment, pause_left=each.pause_left
@@ -219,9 +221,10 @@ class Conductor:
             log.error("a task of the controller failed", task=task.get_name(), exc_info=error)
             self.note(Fault(where=task.get_name(), detail=repr(error)[:500]))
 
-    def take_over(self, config: Config, planner: Planner) -> None:
+    def take_over(self, config: Config, planner: Planner, sounds: Sounds | None) -> None:
         """From the next call on, these rules."""
         self.config, self.planner = config, planner
+        self.floor.sounds = sounds
         self.entrance.codes = agent_codes(config)
 
     # ------------------------------------------------------------------ what conversations need
@@ -504,6 +507,7 @@ class Conductor:
 
     def _ari_down(self, why: str) -> None:
         log.debug("ARI is gone", why=why)
+        self.floor.asides.lost()
 
     async def _ami_up(self, ami: Ami) -> None:
         """What ended while nobody told us, and what records although recording is switched off."""

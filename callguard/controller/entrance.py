@@ -2,6 +2,7 @@
 
 Hot keys of agents are no keys in this sense. A code begins with * or #, which no card number does, so what an
 agent presses is looked at until it is a code or cannot become one; that is all that is ever remembered of it.
+Nor are the numbers that agents dial to pass a call on: those follow a code of the PBX.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from dataclasses import dataclass, field
 from callguard.config import Config
 from callguard.controller.segments import SEGMENT_KEY
 
+#: For how long after a key * or # of an agent, and after each key that follows, an agent is taken to dial: to
+#: pass the call on, or to park it (seconds; Asterisk waits 3 for the next digit of a transfer).
+DIALS = 4.0
+
 
 @dataclass(slots=True)
 class _Phone:
@@ -21,6 +26,7 @@ class _Phone:
     down: float | None = None  #: since when a key is held down
     code: str = ""  #: the beginning of a hot key
     waiting: list[float] = field(default_factory=list)  #: when its keys were pressed
+    dials: float = 0.0  #: until when its keys are taken for a number to be dialled
 
 
 def agent_codes(config: Config) -> frozenset[str]:
@@ -78,6 +84,10 @@ class Entrance:
         known: list[float] = []
         while phone.code and not any(code.startswith(phone.code) for code in self.codes):
             # It may still end in the beginning of one.
-            phone.code = phone.code[1:]
-            known.append(phone.waiting.pop(0))
+            key, phone.code = phone.code[0], phone.code[1:]
+            pressed = phone.waiting.pop(0)
+            if key in "*#" or pressed < phone.dials:
+                phone.dials = pressed + DIALS
+            else:
+                known.append(pressed)
         return known

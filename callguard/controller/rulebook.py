@@ -14,6 +14,7 @@ from pathlib import Path
 from callguard.config import Config, load
 from callguard.controller.planning import Planner
 from callguard.controller.register import Register
+from callguard.controller.tones import Sounds, sounds_of
 from callguard.law import Table, load_table, site_overrides
 from callguard.ledger import Kind
 from callguard.ledger.bodies import Changed
@@ -44,6 +45,7 @@ class Rulebook:
 
     config: Config
     planner: Planner
+    sounds: Sounds | None  #: the warning tone, where the site has one
     sha256: str  #: of the configuration file
 
     @classmethod
@@ -55,7 +57,12 @@ class Rulebook:
         """
         config = load(path)
         planner = planner_of(config, register)
-        return cls(config=config, planner=planner, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+        return cls(
+            config=config,
+            planner=planner,
+            sounds=sounds_of(config),
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
 
     def entries(self, before: Rulebook | None = None) -> list[Changed]:
         """What the ledger has to say about it: what changed, and who answers for what was made milder."""

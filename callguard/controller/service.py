@@ -24,7 +24,6 @@ from callguard.controller.keeping import measures_of, spool_of, vault_of
 from callguard.controller.register import Register
 from callguard.controller.rulebook import Rulebook
 from callguard.controller.switch import Switch
-from callguard.controller.tones import sounds_of
 from callguard.errors import CallguardError
 from callguard.law import warm_up
 from callguard.ledger import Entry, Kind
@@ -73,7 +72,7 @@ class Service:
             if getattr(fresh.config, section) != getattr(self.rulebook.config, section):
                 log.warning("this section changes only with a restart", section=section)
         self.rulebook = fresh
-        self.conductor.take_over(fresh.config, fresh.planner)
+        self.conductor.take_over(fresh.config, fresh.planner, fresh.sounds)
         if self.front is not None:
             self.front.take_over(fresh.config)
         log.info("reloaded", table=fresh.planner.table.identity, queues=list(fresh.config.queues))
@@ -119,7 +118,7 @@ async def service(path: Path, fronting: Fronting | None = None) -> AsyncIterator
             spool=spool,
             switch=Switch(config.control.state),
             register=register,
-            sounds=sounds_of(config),
+            sounds=rulebook.sounds,
         )
         if vault is not None:
             await conductor.keep(vault, measures_of(config))

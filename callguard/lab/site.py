@@ -358,13 +358,16 @@ class Site:
         return [json.loads(text) for (text,) in rows]
 
     def call_of(self, caller: str) -> str:
-        """The id of the newest call from a number.
+        """The id of the newest call from a number, or of ours to it.
 
         Raises:
             LabError: there is none.
         """
         for entry in reversed(self.entries()):
-            if entry["kind"] == "call.arrived" and entry["body"]["caller"] == caller:
+            body = entry["body"]
+            if entry["kind"] != "call.arrived":
+                continue
+            if caller == (body["called"] if body["direction"] == "out" else body["caller"]):
                 return str(entry["call"])
         raise LabError(f"the ledger knows no call from {caller}")
 
