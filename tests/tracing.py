@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import os
 import re
 import shutil
 import signal
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from callguard.lab.site import Site
+from callguard.vault import Vault
 from callguard.vault.blocks import Sealing
 from callguard.vault.export import whole
 from callguard.vault.sound import stereo
@@ -82,16 +83,19 @@ async def traced(*pids: int) -> AsyncIterator[list[Trace]]:
             "strace", *words, "-e", f"trace={calls}", stderr=asyncio.subprocess.PIPE
         )
         assert process.stderr is not None
+        rest = None
         try:
             await _attached(process.stderr, pids)
             rest = asyncio.create_task(process.stderr.read())  # it tells of each new thread
             yield found
-            # It lets go of all of them, and they go on.
-            process.send_signal(signal.SIGINT)
-            await rest
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGINT)
+            # It lets go of those that still live, and they go on. Not by asyncio's send_signal, which
+            # would take the end of the process away from whoever waits for it.
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGINT)
+            if rest is not None:
+                await rest
             await process.wait()
         after = set().union(*(_mapped(pid) for pid in pids))
         found.append(read(out.read_text(), before | after))
@@ -109,8 +113,11 @@ async def _attached(told: asyncio.StreamReader, pids: tuple[int, ...]) -> None:
 
 
 def _mapped(pid: int) -> set[str]:
-    """Files that a process may write through memory now."""
-    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    """Files that a process may write through memory now; none when it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return set()
     fields = (line.split(maxsplit=5) for line in lines)
     return {parts[5] for parts in fields if len(parts) == 6 and parts[1][1::2] == "ws" and parts[5][0] == "/"}
 
@@ -147,9 +154,9 @@ class Speech:
         self._samples: set[bytes] = set()  #: as they stand in the spool
 
     @classmethod
-    def of(cls, site: Site, *calls: str) -> Speech:
+    def of(cls, vault: Vault, *calls: str) -> Speech:
         """What was sealed of these calls."""
-        speech, vault = cls(), site.opened()
+        speech = cls()
         for name in (name for call in calls for name in vault.of_call(call)):
             key = vault.ring.unwrap(name, (vault.keys / name[:2] / f"{name}.key").read_bytes())
             speech._windows |= {key.raw[:WINDOW]: "its key", key.raw[WINDOW:]: "its key"}

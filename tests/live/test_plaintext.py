@@ -20,7 +20,7 @@ async def test_no_sample_is_written_outside_of_memory_and_a_stolen_vault_tells_n
                 await talk.over()
             await site.recording(talk.call)
         [trace] = traces
-        speech = Speech.of(site, talk.call)
+        speech = Speech.of(site.opened(), talk.call)
         # The trace saw everything that the recording holds, and speech in it is recognised.
         assert speech.seen_in(trace.inside(site.spool)) > 0.99
         assert leaks(trace, speech, Path("/nowhere"))
