@@ -159,7 +159,7 @@ async def parked(g: Gathering) -> None:
     entry = next(e for e in g.site.entries(g.call) if e["kind"] == "call.arrived")
     name = (await get(g.lab.pbx, f"/channels/{entry['body']['channel']}"))["name"]
     place = ""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while not place:
             await asyncio.sleep(0.2)
             shown = await g.lab.pbx.cli("parking show default")

@@ -112,6 +112,10 @@ class Company:
         """The one of ours who talks with the customer; who came last, if several do."""
         return next(reversed(self.here.values()), None)
 
+    def is_asked(self, channel: str) -> bool:
+        """Whether the keys of this party are answers just now."""
+        return channel in self._keys
+
     def pressed(self, channel: str, digit: str) -> bool:
         """A key of somebody else than the customer; returns whether it was an answer."""
         keys = self._keys.get(channel)

@@ -433,7 +433,8 @@ class Conductor:
                 conversation.keyed(0, at)
             return
         for each in bridges.in_bridge(bridges.bridge_of(channel)):
-            if conversation := self.conversations.get(each):
+            conversation = self.conversations.get(each)
+            if conversation is not None and not conversation.company.is_asked(channel):
                 for at in self.entrance.take(event, has_codes=True):
                     conversation.keyed(1, at)
                 return

@@ -22,6 +22,7 @@ class Member:
     name: str  #: such as ``PJSIP/desk-7-00000012``
     number: str = ""  #: the caller id of that channel
     bridge_type: str = ""  #: ``basic`` for two who talk, others for conferences and the like
+    waits: bool = False  #: in a place where everybody hears music and nobody else: parked, or held
 
     @property
     def phone(self) -> str:
@@ -57,6 +58,7 @@ class Bridges:
             name=event.get("Channel", ""),
             number=event.get("CallerIDNum", "")[:128],
             bridge_type=event.get("BridgeType", ""),
+            waits=event.get("BridgeTechnology") == "holding_bridge",
         )
         self._bridge_of[channel] = bridge
         self._members.setdefault(bridge, {})[channel] = member
@@ -74,10 +76,12 @@ class Bridges:
         self._leave(channel)
 
     def others(self, channel: str) -> tuple[Member, ...]:
-        """Who is in the same bridge as this channel: persons only, in the order in which they came."""
+        """Who talks with this channel: persons in the same bridge, in the order in which they came."""
         bridge = self._bridge_of.get(channel, "")
         members = self._members.get(bridge, {}).values()
-        return tuple(each for each in members if each.channel != channel and each.is_person)
+        return tuple(
+            each for each in members if each.channel != channel and each.is_person and not each.waits
+        )
 
     def in_bridge(self, bridge: str) -> Iterator[str]:
         """The channels in a bridge."""

@@ -17,6 +17,7 @@ TOPICS = {
     "call": "outcomes, faults, hostile callers, and a million events through the core",
     "ledger": "forgeries, power cuts, PostgreSQL, two controllers, a CRM that misbehaves",
     "speech": "held-out voices, words and noise, and a real voice that never says yes",
+    "parties": "everybody who comes to a call: told, asked, paused for, recorded or not; thirty transfers",
     "law": "every area code, every pair of jurisdictions, every rule, what a resolve costs, a lawyer's walk",
 }
 
