@@ -82,20 +82,6 @@ async def test_a_recording_is_whole_in_the_vault_and_gone_from_the_spool(sealed,
     assert len(stolen) > 1000
 
 
-async def test_what_is_withdrawn_is_destroyed_with_a_certificate(sealed):
-    phone, _, call = await talking(sealed, ILLINOIS.format(2))
-    await asyncio.sleep(1)
-    await phone.press("*")
-    entry = await sealed.site.until_entry("retention", call)
-    assert (entry["body"]["action"], len(entry["body"]["certificate"])) == ("shred", 64)
-    status, _ = await sealed.site.command(
-        "vault", "export", call, "--output", "/dev/null", "--purpose", "quality", check=False
-    )
-    assert status != 0
-    assert not list(sealed.site.spool.glob(f"{call}*"))
-    assert phone.is_up
-
-
 async def test_the_announcement_stands_at_the_head_where_the_law_wants_it(sealed, tmp_path):
     phone, _, call = await talking(sealed, WASHINGTON.format(1))
     await asyncio.sleep(1)
