@@ -1,4 +1,4 @@
-"""Whoever comes to a recorded call is told, and asked; and the recording goes on, or stays paused, as they say."""
+"""Whoever comes to a recorded call is told and asked, and the recording goes on, or not, as they say."""
 
 import pytest
 

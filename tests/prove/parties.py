@@ -6,7 +6,7 @@ from typing import Any
 from tests import gatherings
 from tests.prove.figures import exactly
 
-#: Attended transfers in all, and how many of them at the same time. Each phone begins its RTP at a random number.
+#: Attended transfers in all, and how many at the same time. Each phone begins its RTP at a random number.
 TRANSFERS, AT_ONCE = 30, 10
 
 
