@@ -91,10 +91,10 @@ async def service(path: Path, fronting: Fronting | None = None) -> AsyncIterator
         CallguardError: something is not as it must be before the first call is taken; see its text.
     """
     first = load(path)
+    vault = await asyncio.to_thread(_vault, first)
     register = await asyncio.to_thread(Register.open, first.law.register_url, first.site.country)
     rulebook = Rulebook.read(path, register)
     config = rulebook.config
-    vault = await asyncio.to_thread(_vault, config)
     spool = spool_of(config)
     spool.prepare()
     await asyncio.to_thread(warm_up)

@@ -74,7 +74,7 @@ async def traced_calls(tell):
             found = written(traces, speech, gone, site.spool)
             found += stolen(site, place / "stolen", speech, kept)
             found += await destroyed(site, before, withdrawn.call, retention, place)
-            # Traced, Asterisk is too slow for where a pause begins to be reckoned well: another proof has that.
+            # Traced, Asterisk is too slow to reckon well where a pause begins: another proof has that.
             others = [call for call in kept if call != paused.call]
             audited = await typed(site.config, "audit", *others, withdrawn.call, "--json")
             wrong = {name: told for name, told in json.loads(audited.stdout)["recordings"].items() if told}

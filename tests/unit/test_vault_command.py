@@ -22,7 +22,7 @@ from callguard.consent.words import Form, Outcome
 from callguard.controller.keeping import vault_of
 from callguard.ledger import Entry, Kind, open_ledger
 from callguard.ledger.bodies import Access, AnyBody, Capture, Consent, Retention
-from callguard.vault import Finished, Mark, RecordingKey, Vault
+from callguard.vault import Finished, Mark, RecordingKey, Vault, VaultError
 from callguard.vault.audit import KINDS
 from fakes.sealing import CALL, NAME
 
@@ -296,3 +296,21 @@ def test_an_audit_writes_figures_for_prometheus(site: Path, tmp_path: Path) -> N
     assert set(found) == set(KINDS)
     assert {kind for kind, count in found.items() if count} == {"not-silent", "unledgered"}
     assert [path.name for path in tmp_path.iterdir() if ".prom" in path.name] == ["callguard.prom"]
+
+
+def test_callguard_does_not_start_without_its_key_and_says_what_to_do(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "site.key").unlink()
+    result = run(site, "run")
+    assert isinstance(result.exception, VaultError)
+    for words in ("`callguard vault new-key` makes one", "restore the one they were sealed with"):
+        assert words in str(result.exception)
+    assert "with vault.enabled: no it does, and recordings stay in memory in the clear" in str(
+        result.exception
+    )
+
+
+def test_a_key_is_never_replaced(site: Path, tmp_path: Path) -> None:
+    before = (tmp_path / "site.key").read_bytes()
+    result = run(site, "vault", "new-key")
+    assert isinstance(result.exception, VaultError) and "vault.former_keys" in str(result.exception)
+    assert (tmp_path / "site.key").read_bytes() == before
