@@ -68,7 +68,7 @@ async def _serve(path: Path) -> None:
                 await running.reload()
         notify("STOPPING=1")
         if running.conductor.replaced.is_set():
-            app = running.rulebook.config.asterisk.ari.app
+            app = running.rulebook.config.app
             raise AsteriskError(
                 f"another process took over the application {app!r}; this one lets go. Give each controller "
                 "an application name of its own"

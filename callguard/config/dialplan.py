@@ -42,7 +42,9 @@ def _shipped(name: str) -> str:
 
 def settings(config: Config) -> dict[str, str]:
     """The channel variables of ``[callguard-site]`` that a configuration decides."""
-    return {"CALLGUARD_APP": config.asterisk.ari.app, "CALLGUARD_SPOOL": str(config.spool.directory)}
+    # The dialplan makes ^...$ of it; brackets would end the Set() that it stands in.
+    apps = "$|^".join(config.apps)
+    return {"CALLGUARD_APP": apps, "CALLGUARD_SPOOL": str(config.spool.directory)}
 
 
 def render_dialplan(config: Config, text: str | None = None) -> str:

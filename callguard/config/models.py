@@ -25,6 +25,7 @@ from callguard.config.forms import (
 )
 from callguard.config.parties import Parties
 from callguard.config.pause import Pause
+from callguard.config.pool import Pool
 from callguard.config.section import Secret, Section
 from callguard.config.speech import Speech
 from callguard.config.tone import WarningTone
@@ -313,8 +314,23 @@ class Config(Section):
     policy: Policy = Policy()
     bypass: Bypass = Bypass()
     control: Control = Control()
+    pool: Pool = Pool()
     web: Web = Web()
     log: Log = Log()
+
+    @property
+    def app(self) -> str:
+        """The Stasis application of this controller."""
+        return self.app_of(self.pool.name) if self.pool.name else self.asterisk.ari.app
+
+    @property
+    def apps(self) -> tuple[str, ...]:
+        """The applications that may take a call: one, or those of all controllers of the pool."""
+        return tuple(self.app_of(name) for name in self.pool.members) or (self.app,)
+
+    def app_of(self, member: str) -> str:
+        """The Stasis application of one controller of the pool."""
+        return f"{self.asterisk.ari.app}-{member}"
 
     def recorded_queue(self, name: str) -> str:
         """The Asterisk queue for those who agreed."""

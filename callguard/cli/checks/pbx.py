@@ -126,7 +126,7 @@ async def check_clock(visit: Visit, ari: Ari) -> list[Finding]:
 
 async def check_controller(visit: Visit, ari: Ari) -> list[Finding]:
     """Whether a controller has connected under the application's name."""
-    app = visit.config.asterisk.ari.app
+    app = visit.config.app
     try:
         await ari.request("GET", f"applications/{app}")
     except AriRefused as error:
