@@ -13,7 +13,6 @@ in it, leaves no part of that number behind.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from callguard.recording.keytones import Tone
@@ -30,6 +29,10 @@ HEARD_LATE = 0.1
 APART = 0.08
 
 
+#: How a key is known: Asterisk told of it, or it was heard.
+TOLD, HEARD = frozenset({"told"}), frozenset({"heard"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     """A key was pressed, whichever. Times are monotonic seconds.
@@ -38,13 +41,14 @@ class Key:
     """
 
     side: int  #: 0: by the caller, 1: by anybody else on the call
-    at: float  #: when it began, or was told
-    until: float  #: up to when it was heard
+    at: float  #: when it was told, or began to sound
+    until: float  #: up to when it sounded
+    since: float  #: nothing of it sounded before this moment
     segment: int  #: of the recording
-    first: int  #: the earliest sample of that segment that may hold some of it
-    moment: float | None = None  #: where later samples can tell better: the moment of that sample
+    first: int  #: nor before this sample of that segment
+    exact: bool  #: that sample is the one of that moment; else it is known with later samples only
     loose: bool = True  #: it may be in the recording, and nobody has erased it
-    forms: frozenset[str] = frozenset()  #: how it is known: ``told``, ``heard``
+    forms: frozenset[str] = TOLD | HEARD  #: how it is known
 
     @classmethod
     def told(cls, side: int, at: float, segment: int, arrived: tuple[int, float], *, loose: bool) -> Key:
@@ -57,57 +61,66 @@ class Key:
             arrived: how many samples of it there are, and when the newest came.
             loose: whether the call is being captured.
         """
-        there, came = arrived
-        moment = at - TOLD_LATE
+        (there, came), since = arrived, at - TOLD_LATE
         # What had come by then was written before the key was pressed; what comes after it tells exactly.
-        known = there - round(max(0.0, came - moment) * RATE)
+        first = max(0, there - round(max(0.0, came - since) * RATE))
         return cls(
             side=side,
             at=at,
             until=at,
+            since=since,
             segment=segment,
-            first=max(0, known),
-            moment=moment,
+            first=first,
+            exact=False,
             loose=loose,
-            forms=frozenset({"told"}),
+            forms=TOLD,
         )
 
     @classmethod
     def heard(cls, tone: Tone, segment: int, arrived: tuple[int, float]) -> Key:
         """It was found in the samples, of which so many were there when the newest came."""
         there, came = arrived
+        at = came - (there - tone.start) / RATE
         return cls(
             side=tone.side,
-            at=came - (there - tone.start) / RATE,
+            at=at,
             until=came - (there - tone.end) / RATE,
+            since=at - HEARD_LATE,
             segment=segment,
             first=max(0, tone.start - round(HEARD_LATE * RATE)),
-            forms=frozenset({"heard"}),
+            exact=True,
+            forms=HEARD,
         )
 
     def same(self, other: Key) -> bool:
         """Whether the other one is this key in its other form."""
-        if self.forms & other.forms:
+        if {self.forms, other.forms} != {TOLD, HEARD}:
             return False
-        sound, word = (self, other) if "heard" in self.forms else (other, self)
+        sound, word = (self, other) if self.forms == HEARD else (other, self)
         return sound.at - APART <= word.at <= sound.until + APART
 
     def joined(self, other: Key) -> Key:
         """One key, of its two forms; what was heard says exactly where it is, and that it is there."""
-        sound, word = (self, other) if "heard" in self.forms else (other, self)
-        return replace(sound, at=word.at, forms=self.forms | other.forms)
+        sound, word = (self, other) if self.forms == HEARD else (other, self)
+        return replace(sound, at=word.at, forms=TOLD | HEARD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What of a number is in one segment: from a sample on, or from a moment on where that can be found."""
+    """Where a number begins in a segment: at a sample; or at a moment, which is no earlier than that."""
 
+    segment: int
     first: int
     moment: float | None = None
 
+    def holds(self, key: Key) -> bool:
+        """Whether all of a key comes after it."""
+        after = key.first >= self.first if self.moment is None else key.since >= self.moment
+        return key.segment == self.segment and after
 
-#: What has to be erased, by segment.
-Number = Mapping[int, Part]
+
+#: What has to be erased: in a segment from the earlier one of its parts on.
+Number = tuple[Part, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,13 +135,11 @@ class CardGuard:
     digits: int
     window: float
     _keys: dict[int, list[Key]] = field(default_factory=lambda: {0: [], 1: []})
-    _erased: dict[int, int] = field(
-        default_factory=dict
-    )  #: the newest number: from which sample on, by segment
+    _newest: Number = ()  #: what was erased last
     _until: float = float("-inf")  #: and what was pressed up to this moment
 
-    def pressed(self, key: Key) -> Number | None:
-        """A party pressed a key; returns what has to be erased if that makes a number."""
+    def pressed(self, key: Key) -> Number:
+        """A party pressed a key; returns what has to be erased if that makes a number, else nothing."""
         if key.at <= self._until:
             key = self._without(key)
         keys = self._keys[key.side]
@@ -159,30 +170,34 @@ class CardGuard:
     def left_behind(self, segment: int, first: int, at: float) -> None:
         """A controller before this one held a segment for keys, nobody knows how many: for all but one."""
         for side, keys in self._keys.items():
-            key = Key(side=side, at=at, until=at, segment=segment, first=first)
+            key = Key(side=side, at=at, until=at, since=at, segment=segment, first=first, exact=True)
             keys.extend([key] * (self.digits - 1))
 
-    def _number(self, keys: list[Key], place: int) -> Number | None:
+    def _number(self, keys: list[Key], place: int) -> Number:
         """What is in the recording of every window that has enough keys, and this one among them."""
         within: set[int] = set()
         for first in range(max(0, place - self.digits + 1), min(place, len(keys) - self.digits) + 1):
             last = first + self.digits - 1
             if keys[last].at - keys[first].at <= self.window:
                 within.update(range(first, last + 1))
-        number: dict[int, Part] = {}
+        earliest: dict[tuple[int, bool], Part] = {}
         for key in (keys[each] for each in sorted(within)):
-            if key.loose and (key.segment not in number or key.first < number[key.segment].first):
-                number[key.segment] = Part(first=key.first, moment=key.moment)
-        if not number:
-            return None
-        self._erased, self._until = {segment: part.first for segment, part in number.items()}, float("inf")
+            # What is exact and what is not yet cannot be compared; each has an earliest of its own.
+            known = earliest.get((key.segment, key.exact))
+            if key.loose and (known is None or not known.holds(key)):
+                moment = None if key.exact else key.since
+                part = Part(segment=key.segment, first=key.first, moment=moment)
+                earliest[key.segment, key.exact] = part
+        if not earliest:
+            return ()
+        self._newest, self._until = tuple(earliest.values()), float("inf")
         for side, each in self._keys.items():
             self._keys[side] = [self._without(key) for key in each]
-        return number
+        return self._newest
 
     def _without(self, key: Key) -> Key:
         """The key, as it is after the newest number was erased."""
-        gone = key.first >= self._erased.get(key.segment, key.first + 1)
+        gone = any(part.holds(key) for part in self._newest)
         return replace(key, loose=False) if key.loose and gone else key
 
     def _loose(self, segment: int) -> list[Key]:

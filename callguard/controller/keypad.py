@@ -62,7 +62,7 @@ class Keypad:
     own: Callable[[Coroutine[Any, Any, None], str], None]
     _segments: dict[int, Segment] = field(default_factory=dict)
     _listened: dict[int, float] = field(default_factory=dict)  #: up to which moment, where that is done
-    _erasing: list[tuple[int, int]] = field(default_factory=list)  #: segment, from which sample on
+    _erasing: list[Part] = field(default_factory=list)
     _held: dict[int, int] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _over: bool = False
@@ -129,7 +129,7 @@ class Keypad:
             self._news.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), left)
-        while any(each == number for each, _ in self._erasing):
+        while any(each.segment == number for each in self._erasing):
             self._news.clear()
             await self._news.wait()
         segment = self._segments.pop(number, None)
@@ -141,22 +141,22 @@ class Keypad:
     # ------------------------------------------------------------------
 
     def _take(self, key: Key) -> None:
-        if self.guard is not None and (number := self.guard.pressed(key)) is not None:
+        if self.guard is not None and (number := self.guard.pressed(key)):
             self._fire(number)
 
     def _fire(self, number: Number) -> None:
-        for each, part in number.items():
+        for part in number:
             # Until it is erased, or will be with the pause, it stays on hold.
-            self._erasing.append((each, part.first))
-            self.own(self._erase(each, part), f"erase a number in segment {each}")
+            self._erasing.append(part)
+            self.own(self._erase(part), f"erase a number in segment {part.segment}")
         self.fired()
 
-    async def _erase(self, number: int, part: Part) -> None:
+    async def _erase(self, part: Part) -> None:
         try:
-            if (segment := self._segments.get(number)) is not None:
+            if (segment := self._segments.get(part.segment)) is not None:
                 await segment.erase_from(part.first, CARD_DIGITS, moment=part.moment)
         finally:
-            self._erasing.remove((number, part.first))
+            self._erasing.remove(part)
             self._hold()
 
     def _passed(self) -> None:
@@ -169,7 +169,7 @@ class Keypad:
         if self.guard is None:
             return
         for number, segment in self._segments.items():
-            wanted = [first for each, first in self._erasing if each == number]
+            wanted = [part.first for part in self._erasing if part.segment == number]
             if (hold := self.guard.hold(number)) is not None:
                 wanted.append(hold)
             first = min(wanted, default=None)

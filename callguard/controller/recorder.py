@@ -90,21 +90,30 @@ class Pause:
     until: float | None = None  #: when the recorder was told to go on
     drop: float = 0.0  #: seconds before it that are to be erased
     first: int | None = None  #: all before it is to be erased from this sample on
-    moment: float | None = None  #: and where that sample is known later, from this moment on
+    moment: float | None = None  #: or from this moment on, if that is earlier,
+    feared: int = 0  #: which is no earlier than this sample
     why: str = "dropped with the pause"
     ordered: bool = True  #: the recorder was told; until then it is only known what is to be erased
     begin: int | None = None  #: the first sample of the silence, once that is known
 
     def unwanted(self, there: int, seen: float) -> int | None:
         """The first sample before it that is to be erased, as far as it can still be; None when none is."""
-        if self.first is None:
-            return None
-        known = self.first if self.moment is None else max(self.first, place(self.moment, there, seen))
-        return max(known, self.start)
+        known = [] if self.first is None else [self.first]
+        if self.moment is not None:
+            known.append(max(self.feared, place(self.moment, there, seen)))
+        return max(min(known), self.start) if known else None
+
+    def erase(self, first: int, moment: float | None) -> None:
+        """All before it is to be erased from a sample on, or from a moment on that is no earlier."""
+        if moment is None:
+            self.first = first if self.first is None else min(self.first, first)
+        else:
+            self.feared = first if self.moment is None else min(self.feared, first)
+            self.moment = moment if self.moment is None else min(self.moment, moment)
 
     def silence(self) -> Silence:
         """What a crash must not forget of it."""
-        return Silence(self.since, self.until, self.drop, self.first, self.moment)
+        return Silence(self.since, self.until, self.drop, self.first, self.moment, self.feared)
 
 
 @dataclass(slots=True, eq=False)
@@ -150,7 +159,14 @@ class Recorder:
         self.id, self.tape = identity, tape
         if silence is not None and held is not None:
             self._pause = Pause(
-                silence.since, held, held, silence.until, silence.drop, silence.first, silence.moment
+                silence.since,
+                held,
+                held,
+                silence.until,
+                silence.drop,
+                silence.first,
+                silence.moment,
+                silence.feared,
             )
             if silence.until is not None:
                 self._prove()
@@ -282,8 +298,7 @@ class Recorder:
             return
         held = tape.hold(first)
         pause.start = min(pause.start, held)
-        if pause.first is None or first < pause.first:
-            pause.first, pause.moment = first, moment
+        pause.erase(first, moment)
         pause.why = why
         tape.silence(pause.silence())
         if held > first:

@@ -42,7 +42,8 @@ class Silence:
     until: float | None = None  #: when the recorder was told to go on
     drop: float = 0.0  #: seconds before it that are to be erased as soon as it is known where it began
     first: int | None = None  #: the sample from which on all before it is to be erased
-    moment: float | None = None  #: and where that is known later, the moment from which on
+    moment: float | None = None  #: the same, where it is known by its moment
+    feared: int = 0  #: and the sample that this moment is not earlier than
 
 
 @dataclass(slots=True, kw_only=True)
