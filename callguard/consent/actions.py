@@ -98,9 +98,23 @@ class StopPlaying(Action):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listen(Action):
-    """From now on an answer is awaited for ``seconds`` (a speech listener opens here)."""
+    """From now on an answer is awaited for ``seconds``."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hear(Action):
+    """From now on hear what the caller says, in memory only, until ``StopHearing``."""
+
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopHearing(Action):
+    """Hear nothing any more. ``keep``: what was last understood as a yes is evidence; all else is wiped."""
+
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

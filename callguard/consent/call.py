@@ -62,7 +62,11 @@ class Call:
     heard: tuple[Heard, ...] = ()
     asked: int = 0  #: how often the question was put
     cuts: int = 0  #: how often a prompt that must be heard was cut short
-    early: str = ""  #: an answer key pressed while the question may not be cut
+    early: str = ""  #: an answer key pressed while the question may not be cut, or while something is said
+    hearing: bool = False  #: what the caller says is heard
+    speaking: bool = False  #: the caller is saying something that is not understood yet
+    talked_over: bool = False  #: a yes was said while the question was still playing
+    deaf: str = ""  #: why keys are all that is offered from now on: ``unclear``, ``failed``
     playing: int = 0  #: the playback under way, 0 for none
     said: int = 0  #: serial of the newest playback
     ticks: int = 0  #: serial of the newest timer

@@ -62,11 +62,24 @@ class DigitPressed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechBegan(Event):
+    """The caller began to say something; ``SpeechHeard`` follows when that is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechHeard(Event):
     """The caller said something, and this is what it was taken to mean (confidence 0..1)."""
 
     meaning: Meaning
     confidence: float
+    began: float  #: when the caller began to say it, monotonic seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HearingFailed(Event):
+    """Nobody hears any more what the caller says."""
+
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +111,7 @@ class PartyJoined(Event):
     who: str
     told: bool = False  #: has already heard the announcement, and agreed to it where that is needed
     back: bool = False  #: was on this call before
+    never: bool = False  #: uses a telephone that is never recorded
     plan: Plan | None = None  #: that of the call from now on, where this party's law makes it stricter
 
 

@@ -11,9 +11,10 @@ Theory of operation
 -------------------
 The dialogue is the table below: one row a state, one entry an event that means something there.
 What is not in the table changes nothing. A caller's objection is honoured from the first second;
-a yes counts only after the announcement was heard to its end. A decision is committed before it
-takes effect, and each state in which the caller is ours keeps a timer running, so that no path
-waits for ever. Once the caller is handed back to the dialplan, ``talking`` takes over.
+a yes counts only after the announcement was heard to its end. What is said is heard from the question
+to the decision, and in the announcement where the plan lets a spoken no cut it. A decision is
+committed before it takes effect, and each state in which the caller is ours keeps a timer running, so
+that no path waits for ever. Once the caller is handed back to the dialplan, ``talking`` takes over.
 
 Invariants (each has a property test over long random event sequences)
 ----------------------------------------------------------------------
@@ -23,14 +24,24 @@ Invariants (each has a property test over long random event sequences)
 4. A fault ends in an unrecorded call, never in a dropped or silent one. No path waits for ever.
 5. While paused, only a resume by someone allowed to, or the queue's choice at time-out, captures.
 6. The entries replay to the same standing (``replay``).
+7. The caller is heard in the dialogue only, and only where the plan allows speech. What was said is kept
+   after a spoken yes alone, and that yes was begun after the question was over.
 
 Decided 2026-11: a table of functions instead of a state-machine library. A library of
 string-named callbacks lost, because the table would have been hidden in it.
+
+Decided 2026-11: a yes that is said into the question is asked for again. The question itself says what would
+be a yes, and a loudspeaker sends it back. Telling echoes from callers by their sound lost: it would have to
+be right each time. A no, and any key, counts there.
+
+Decided 2026-11: a key for yes waits while the caller is saying something, because that may be a no. Who
+presses and says nothing is not kept waiting.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from callguard.consent import capturing, pausing, talking
@@ -38,10 +49,12 @@ from callguard.consent.actions import (
     Action,
     Commit,
     End,
+    Hear,
     Listen,
     Play,
     Route,
     StartCapture,
+    StopHearing,
     StopPlaying,
     Timer,
 )
@@ -52,10 +65,12 @@ from callguard.consent.events import (
     EntryDurable,
     Event,
     Failed,
+    HearingFailed,
     HungUp,
     PromptFinished,
     RecordingSwitchedOff,
     Recovered,
+    SpeechBegan,
     SpeechHeard,
     TimeUp,
     WithdrawalAsked,
@@ -70,6 +85,7 @@ from callguard.consent.words import (
     Party,
     Plan,
     Prompt,
+    Spoken,
 )
 
 #: What ``advance`` returns.
@@ -85,6 +101,13 @@ UNTOLD = frozenset({Outcome.SWITCHED_OFF, Outcome.NOT_ALLOWED, Outcome.FAULT, Ou
 
 #: A prompt that must be heard and was cut short by something other than the caller is played once more.
 REPLAYS = 1
+
+#: The last word of a question is heard so much before its playback is said to be over (a jitter buffer, and
+#: the silence behind the word): a yes that begins in that time is no talking over it (seconds).
+OVERLAP = 0.3
+
+#: Why keys are all that is offered.
+UNCLEAR, LOST = "unclear", "failed"
 
 
 def advance(call: Call, event: Event) -> Step:
@@ -116,7 +139,8 @@ def arrive(call: Call, event: CallArrived) -> Step:
         if plan.form is Form.NONE:
             return told(call, event)
         return fault(call, event.at, "no announcement")
-    return say(call, State.ANNOUNCING, event.at, plan.announcement)
+    step = say(call, State.ANNOUNCING, event.at, plan.announcement)
+    return heard_too(step) if plan.spoken is not None and plan.spoken.in_announcement else step
 
 
 def say(call: Call, state: State, at: float, *prompts: Prompt) -> Step:
@@ -204,8 +228,12 @@ def ask(call: Call, at: float, first: Prompt | None = None) -> Step:
     plan = call.agreed
     if plan.question is None:
         return fault(call, at, "no question")
-    prompts = (plan.question,) if first is None else (first, plan.question)
-    return say(call.with_(asked=call.asked + 1, early=""), State.ASKING, at, *prompts)
+    spoken = speech(call)
+    question = plan.question if spoken is None else spoken.question
+    prompts = (question,) if first is None else (first, question)
+    call = call.with_(asked=call.asked + 1, early="", talked_over=False)
+    step = say(call, State.ASKING, at, *prompts)
+    return heard_too(step) if plan.keys_cut_question else step
 
 
 def asked(call: Call, event: PromptFinished) -> Step:
@@ -222,55 +250,75 @@ def asked(call: Call, event: PromptFinished) -> Step:
         return then(actions, ask(call, event.at))
     if call.early:
         early = DigitPressed(at=event.at, party=Party.CALLER, digit=call.early)
-        return then(actions, judge(call.with_(state=State.LISTENING), early))
-    seconds = call.agreed.answer_seconds
+        return then(actions, judge(call.with_(state=State.LISTENING, early=""), early))
+    spoken = speech(call)
+    if call.talked_over and spoken is not None and call.asked < call.agreed.attempts:
+        return then(actions, ask_again(call, event.at, Outcome.UNCLEAR, spoken.unheard))
+    seconds = spoken.seconds if spoken is not None and call.speaking else call.agreed.answer_seconds
+    step = heard_too((call, actions))
+    return then(step[1], await_answer(step[0], seconds))
+
+
+def await_answer(call: Call, seconds: float) -> Step:
+    """Open the answer window."""
     call, timer = start_timer(call.with_(state=State.LISTENING), Timer.ANSWER, seconds)
-    return call, (*actions, Listen(seconds=seconds), *timer)
+    return call, (Listen(seconds=seconds), *timer)
 
 
-def judge(call: Call, event: DigitPressed | SpeechHeard) -> Step:
-    """An answer to the question, or a key or word that is none."""
+def judge(call: Call, event: DigitPressed) -> Step:
+    """An answer to the question, or a key that is none."""
     plan = call.agreed
-    if isinstance(event, DigitPressed) and event.party is not Party.CALLER:
+    if event.party is not Party.CALLER:
         return call, ()
     if is_no(plan, event):
         return decide(call, Outcome.REFUSED, event.at, answer_of(event))
     if call.state is State.ASKING and not plan.keys_cut_question:
-        early = event.digit if isinstance(event, DigitPressed) else ""
-        return call.with_(early=early or call.early), ()
-    if is_yes(plan, event):
+        return call.with_(early=event.digit), ()
+    if event.digit not in plan.yes_keys:
+        return ask_again(call, event.at, Outcome.INVALID, plan.invalid)
+    spoken = speech(call)
+    if spoken is None or not call.speaking:
         return decide(call, Outcome.GRANTED, event.at, answer_of(event))
-    spoken = isinstance(event, SpeechHeard)
-    return ask_again(call, event.at, Outcome.UNCLEAR if spoken else Outcome.INVALID, plan.invalid)
+    if call.early:
+        return call, ()
+    call, hushed = hush(call.with_(early=event.digit), event.at)
+    return then(hushed, await_answer(call, spoken.seconds))
 
 
 def ask_again(
     call: Call, at: float, outcome: Outcome, first: Prompt | None, answer: Answer = NO_ANSWER
 ) -> Step:
-    """Put the question once more while attempts are left; else ``outcome``, which is never a yes."""
+    """Put the question once more while attempts are left; else ``outcome``, which is never a yes.
+
+    Who spoke and was not understood is asked once besides, for a key.
+    """
+    lost: tuple[Action, ...] = ()
     if call.asked >= call.agreed.attempts:
-        return decide(call, outcome, at, answer)
+        if outcome is not Outcome.UNCLEAR or speech(call) is None:
+            return decide(call, outcome, at, answer)
+        call, lost = stop_hearing(call.with_(deaf=UNCLEAR))
     call, actions = hush(call, at)
-    return then(actions, ask(call, at, first))
+    return then((*lost, *actions), ask(call, at, first))
 
 
 def silent(call: Call, event: TimeUp) -> Step:
     """The answer window closed. Silence is consent only where the plan says that it is."""
-    if call.agreed.form is Form.OPT_OUT:
+    spoken = speech(call)
+    if call.early:
+        # Pressed, while something was said that was never understood.
+        pressed = Answer(kind="key", value=call.early, at=event.at)
+        return decide(call, Outcome.GRANTED, event.at, pressed)
+    if call.speaking and spoken is not None:
+        return ask_again(call.with_(speaking=False), event.at, Outcome.UNCLEAR, spoken.unheard)
+    if call.agreed.form is Form.OPT_OUT and call.deaf != UNCLEAR:
         return decide(call, Outcome.IMPLIED, event.at, SILENCE)
-    return ask_again(call, event.at, Outcome.NO_INPUT, None, SILENCE)
+    outcome = Outcome.UNCLEAR if call.deaf == UNCLEAR else Outcome.NO_INPUT
+    return ask_again(call, event.at, outcome, None, SILENCE)
 
 
 def stayed(call: Call, event: TimeUp) -> Step:
     """Told, free to leave, still here: implied consent, or the duty that was told of."""
     return decide(call, Outcome.DUTY if call.agreed.duty else Outcome.IMPLIED, event.at, SILENCE)
-
-
-def is_yes(plan: Plan, event: DigitPressed | SpeechHeard) -> bool:
-    """Whether this is a yes under this plan."""
-    if isinstance(event, DigitPressed):
-        return event.digit in plan.yes_keys - plan.no_keys
-    return event.meaning is Meaning.YES
 
 
 def is_no(plan: Plan, event: DigitPressed | SpeechHeard) -> bool:
@@ -287,16 +335,94 @@ def answer_of(event: DigitPressed | SpeechHeard) -> Answer:
     return Answer(kind="speech", value=event.meaning, confidence=event.confidence, at=event.at)
 
 
+# --------------------------------------------------------------------------- what the caller says
+
+
+def speech(call: Call) -> Spoken | None:
+    """How the caller may speak; None where keys are all there is, or all that is left."""
+    return None if call.deaf else call.agreed.spoken
+
+
+def heard_too(step: Step) -> Step:
+    """Hear the caller from now on, if that is allowed and not done yet."""
+    call, actions = step
+    spoken = speech(call) if call.state in HEARD else None
+    if spoken is None or call.hearing:
+        return step
+    return call.with_(hearing=True), (*actions, Hear(language=spoken.language))
+
+
+def stop_hearing(call: Call, *, keep: bool = False) -> Step:
+    """Hear the caller no more."""
+    if not call.hearing:
+        return call, ()
+    return call.with_(hearing=False, speaking=False), (StopHearing(keep=keep),)
+
+
+def speaking(call: Call, event: SpeechBegan) -> Step:  # noqa: ARG001 - every rule takes its event
+    """The caller began to say something, and may take the time for it."""
+    spoken = speech(call)
+    if spoken is None or not call.hearing or call.speaking:
+        return call, ()
+    call = call.with_(speaking=True)
+    if call.state is not State.LISTENING:
+        return call, ()
+    return await_answer(call, spoken.seconds)
+
+
+def understood(call: Call, event: SpeechHeard) -> Step:
+    """What the caller said was an answer, or none. A no always is one."""
+    plan, spoken = call.agreed, speech(call)
+    if is_no(plan, event):
+        return decide(call, Outcome.REFUSED, event.at, answer_of(event))
+    if spoken is None or not call.hearing:
+        return call, ()
+    call = call.with_(speaking=False)
+    agreed = event.meaning is Meaning.YES
+    if call.state is State.ASKING:
+        return call.with_(talked_over=call.talked_over or agreed), ()
+    if call.early:
+        pressed = Answer(kind="key", value=call.early, at=event.at)
+        return decide(call, Outcome.GRANTED, event.at, pressed)
+    ended = call.heard[-1].ended if call.heard else None
+    if not agreed or ended is None or event.began < ended - OVERLAP:
+        return ask_again(call, event.at, Outcome.UNCLEAR, spoken.unheard)
+    # Read back, with the way to take it back; so that way has to work.
+    stops = spoken.withdraw_keys
+    plan = replace(
+        plan,
+        thanks=spoken.thanks,
+        no_keys=plan.no_keys | stops,
+        withdraw_keys=plan.withdraw_keys | stops,
+    )
+    return decide(call.with_(plan=plan), Outcome.GRANTED, event.at, answer_of(event))
+
+
+def misheard(call: Call, event: HearingFailed) -> Step:
+    """Nobody hears the caller any more: whoever was told to speak is asked for a key instead, at once."""
+    if not call.hearing:
+        return call, ()
+    call, stopped = stop_hearing(call.with_(deaf=LOST))
+    if call.state not in {State.ASKING, State.LISTENING}:
+        return call, stopped
+    if call.early:
+        pressed = DigitPressed(at=event.at, party=Party.CALLER, digit=call.early)
+        return then(stopped, judge(call.with_(early=""), pressed))
+    call, hushed = hush(call.with_(asked=call.asked - 1), event.at)
+    return then((*stopped, *hushed), ask(call, event.at))
+
+
 # --------------------------------------------------------------------------- the decision
 
 
 def decide(call: Call, outcome: Outcome, at: float, answer: Answer = NO_ANSWER) -> Step:
     """Commit the outcome and wait, for a bounded time, until the ledger holds it."""
+    call, deaf = stop_hearing(call, keep=outcome is Outcome.GRANTED and answer.kind == "speech")
     call, hushed = hush(call, at)
     call, entry = capturing.consent_entry(call, outcome, at, answer)
     call = call.with_(state=State.COMMITTING, pending=entry.number)
     call, timer = start_timer(call, Timer.COMMIT, call.agreed.commit_seconds)
-    return call, (*hushed, Commit(entry=entry), *timer)
+    return call, (*deaf, *hushed, Commit(entry=entry), *timer)
 
 
 def durable(call: Call, event: EntryDurable) -> Step:
@@ -349,7 +475,7 @@ def depart(call: Call, at: float) -> Step:
         call, timer = start_timer(call, Timer.CONFIRM, plan.confirm_seconds)
         route = Route(queue=plan.recorded_queue, outcome=outcome, capture=True)
         return call, (*cancelled, StartCapture(allowed_by=call.allowed_by), entry, route, *timer)
-    usual = {Outcome.NOT_SAMPLED, Outcome.SWITCHED_OFF}
+    usual = {Outcome.NOT_SAMPLED, Outcome.SWITCHED_OFF, Outcome.AGENT_ASKS}
     same = outcome in usual or (plan.on_refusal is OnRefusal.SAME_QUEUE and outcome is not Outcome.EXEMPT)
     queue = plan.recorded_queue if same else plan.unrecorded_queue
     return call, (*cancelled, Route(queue=queue, outcome=outcome, capture=False))
@@ -360,9 +486,10 @@ def depart(call: Call, at: float) -> Step:
 
 def fault(call: Call, at: float, note: str) -> Step:
     """Something failed: the caller goes on unrecorded now; the entry is written but not waited for."""
+    call, deaf = stop_hearing(call)
     call, hushed = hush(call, at)
     call, entry = capturing.consent_entry(call, Outcome.FAULT, at, NO_ANSWER, note)
-    return then((*hushed, Commit(entry=entry)), depart(call.with_(pending=0), at))
+    return then((*deaf, *hushed, Commit(entry=entry)), depart(call.with_(pending=0), at))
 
 
 def failed(call: Call, event: Failed) -> Step:
@@ -399,18 +526,22 @@ def withdrawn(call: Call, event: WithdrawalAsked) -> Step:
 
 def hung_up(call: Call, event: HungUp) -> Step:
     """The caller left: an outcome of its own, unless a decision stands already. Nothing is captured."""
+    call, deaf = stop_hearing(call)
     call, cancelled = hush(call, event.at)
     cancelled = tuple(action for action in cancelled if not isinstance(action, StopPlaying))
     if call.outcome is None and call.plan is not None:
         call, entry = capturing.consent_entry(call, Outcome.HUNG_UP, event.at, NO_ANSWER)
         cancelled = (*cancelled, Commit(entry=entry))
-    return call.with_(state=State.ENDED), cancelled
+    return call.with_(state=State.ENDED), (*deaf, *cancelled)
 
 
 def then(before: tuple[Action, ...], step: Step) -> Step:
     """The orders given so far, and after them those of ``step``."""
     return step[0], (*before, *step[1])
 
+
+#: States in which what the caller says can be an answer.
+HEARD = frozenset({State.ANNOUNCING, State.LEAVING, State.ASKING, State.LISTENING})
 
 #: The life of a dialogue, on one screen. ``talking.TABLE`` is what follows it.
 TABLE: dict[tuple[State, type[Event]], Rule] = {
@@ -423,15 +554,20 @@ TABLE: dict[tuple[State, type[Event]], Rule] = {
     (State.LEAVING, SpeechHeard): objected,
     (State.ASKING, PromptFinished): asked,
     (State.ASKING, DigitPressed): judge,
-    (State.ASKING, SpeechHeard): judge,
+    (State.ASKING, SpeechHeard): understood,
     (State.LISTENING, DigitPressed): judge,
-    (State.LISTENING, SpeechHeard): judge,
+    (State.LISTENING, SpeechHeard): understood,
     (State.COMMITTING, EntryDurable): durable,
     (State.COMMITTING, DigitPressed): changed_mind,
     (State.COMMITTING, SpeechHeard): changed_mind,
     (State.CLOSING, PromptFinished): closed,
     (State.CLOSING, DigitPressed): changed_mind,
     (State.CLOSING, SpeechHeard): changed_mind,
+    **{
+        (state, event): rule
+        for state in HEARD
+        for event, rule in ((SpeechBegan, speaking), (HearingFailed, misheard))
+    },
     **{
         (state, event): rule
         for state in (

@@ -44,6 +44,7 @@ class Outcome(StrEnum):
     CUT = "prompt-cut-short"  #: the announcement was not heard to its end
     HUNG_UP = "hung-up"  #: left during the dialogue
     EXEMPT = "exempt"  #: emergency or configured number: never asked, never recorded
+    AGENT_ASKS = "agent-asks"  #: nothing is said; the agent reads it out, and confirms by key
     NOT_SAMPLED = "not-sampled"  #: told, but this call is not among the sampled ones
     NOT_ALLOWED = "not-allowed"  #: the law of the call forbids what the site is set up to do
     SWITCHED_OFF = "switched-off"  #: recording is stopped on the whole PBX
@@ -100,6 +101,19 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """How a caller may answer by voice as well as by key."""
+
+    language: str  #: in which an answer is understood
+    question: Prompt  #: put instead of the plan's own, as long as it makes sense to speak
+    unheard: Prompt  #: said after something that was no clear answer
+    thanks: Prompt  #: reads a spoken yes back, with the way to withdraw it
+    withdraw_keys: frozenset[str]  #: those that ``thanks`` tells of
+    seconds: float = 9.0  #: how long it may take until what somebody began to say is understood
+    in_announcement: bool = False  #: a spoken no is listened for in the announcement, and cuts it short
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What has to happen on this call before anything may be captured. Times in seconds."""
 
@@ -129,7 +143,8 @@ class Plan:
     pause_seconds: float = 180.0  #: how long a pause lasts that nobody ends
     warn_seconds: float = 20.0  #: how long before that the agent is told
     resume_after_pause: bool = False  #: the queue's choice when a pause was not ended: go on capturing
-    keys_cut_question: bool = True  #: barge-in: an answer during the question counts at once
+    keys_cut_question: bool = True  #: barge-in: a key (or a spoken no) in the question counts at once
+    spoken: Spoken | None = None  #: None: nobody listens, and no prompt offers to speak
     capture: bool = True  #: False: the dialogue runs but nothing is captured (see ``uncaptured``)
     uncaptured: Outcome = Outcome.NOT_SAMPLED  #: the outcome when ``capture`` is False
     prior: bool = False  #: a prior consent is on the register

@@ -1,4 +1,4 @@
-"""The six invariants of the core, over long random event sequences.
+"""The invariants of the core, over long random event sequences.
 
 The number of events is set by CALLGUARD_CORE_EVENTS; `make invariants` asks for a million.
 """
@@ -37,7 +37,8 @@ from callguard.consent import (
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.call import DIALOGUE
-from callguard.consent.words import Basis, ConsentEntry, Meaning
+from callguard.consent.machine import HEARD, OVERLAP
+from callguard.consent.words import Basis, ConsentEntry, Meaning, Spoken
 
 EVENTS = int(os.environ.get("CALLGUARD_CORE_EVENTS", "60000"))
 STEPS = 100
@@ -53,8 +54,16 @@ def prompt(name):
 
 maybe = st.sampled_from([None, "x"])
 
+SPOKEN = Spoken(
+    language="en",
+    question=prompt("question"),
+    unheard=prompt("invalid"),
+    thanks=prompt("thanks"),
+    withdraw_keys=frozenset("*"),
+)
+
 plans = st.builds(
-    lambda form, refusal, announcement, question, extras, attempts, keys, capture, uncaptured, flags: Plan(
+    lambda form, refusal, announcement, question, extras, attempts, keys, capture, uncaptured, more: Plan(
         form=form,
         basis=BASIS,
         recorded_queue="sales",
@@ -68,11 +77,12 @@ plans = st.builds(
         invalid=prompt("invalid") if extras else None,
         attempts=attempts,
         keys_cut_question=keys,
+        spoken=more[1],
         capture=capture,
         uncaptured=uncaptured,
-        prior=flags == "prior",
-        duty=flags == "duty",
-        exempt=flags == "exempt",
+        prior=more[0] == "prior",
+        duty=more[0] == "duty",
+        exempt=more[0] == "exempt",
         resume_after_pause=extras,
         withdraw_keys=frozenset("*") if extras else frozenset(),
         shred_withdrawn=keys,
@@ -85,8 +95,13 @@ plans = st.builds(
     attempts=st.integers(1, 3),
     keys=st.booleans(),
     capture=st.sampled_from([True] * 9 + [False]),
-    uncaptured=st.sampled_from([Outcome.NOT_SAMPLED, Outcome.SWITCHED_OFF, Outcome.NOT_ALLOWED]),
-    flags=st.sampled_from([*[""] * 9, "prior", "duty", "exempt"]),
+    uncaptured=st.sampled_from(
+        [Outcome.NOT_SAMPLED, Outcome.SWITCHED_OFF, Outcome.NOT_ALLOWED, Outcome.AGENT_ASKS]
+    ),
+    more=st.tuples(
+        st.sampled_from([*[""] * 9, "prior", "duty", "exempt"]),
+        st.sampled_from([None, SPOKEN, SPOKEN, replace(SPOKEN, in_announcement=True)]),
+    ),
 )
 
 
@@ -95,7 +110,9 @@ DIALOGUE_EVENTS = [
     *["digit"] * 6,
     *["time_up"] * 6,
     *["ledger_catches_up"] * 6,
-    *["speech"] * 3,
+    *["speech"] * 5,
+    *["speech_begins"] * 3,
+    "hearing_fails",
     "stale_prompt_ends",
     "stale_timer",
     "fault",
@@ -139,6 +156,8 @@ class Core(RuleBasedStateMachine):
 
     def arrive(self, plan):
         self.talked = 0
+        self.hearing = False  # our own book of whether orders let the caller be heard
+        self.kept = False  # and of whether what was said was kept
         self.call = Call(id="c")
         self.now = 0.0
         self.ledger = {}  # every entry ordered, by number
@@ -164,6 +183,8 @@ class Core(RuleBasedStateMachine):
             assert self.call.state is State.TALKING, "a fault keeps the caller waiting"
         for action in actions:
             self.obey(action, event, before)
+        assert self.hearing == self.call.hearing
+        assert not self.hearing or (self.call.state in HEARD and self.call.plan.spoken), "invariant 7"
         if self.call.capture in {Capture.OFF, Capture.STOPPED}:
             self.capturing = False
 
@@ -174,6 +195,7 @@ class Core(RuleBasedStateMachine):
                 self.ledger[entry.number] = entry
                 if isinstance(entry, ConsentEntry):
                     type(self).seen[entry.outcome] += 1
+                    self.kept = self.kept and (entry.who != "caller" or entry.answer.kind == "speech")
                     self.check_entry(entry, event)
                     if entry.outcome in {Outcome.REFUSED, Outcome.WITHDRAWN}:
                         self.refused.add(entry.who)
@@ -209,6 +231,15 @@ class Core(RuleBasedStateMachine):
                 )
             case do.End():
                 self.departures += 1
+            case do.Hear():
+                assert not self.hearing
+                in_announcement = self.call.plan.spoken.in_announcement
+                assert before.state is not State.NEW or in_announcement, "invariant 7: heard too early"
+                self.hearing = True
+            case do.StopHearing(keep=keep):
+                assert self.hearing
+                type(self).seen["kept"] += keep
+                self.hearing, self.kept = False, keep
 
     def check_entry(self, entry, event):
         """Invariant 3, on the entry itself."""
@@ -225,6 +256,14 @@ class Core(RuleBasedStateMachine):
         if entry.outcome is Outcome.GRANTED:
             assert entry.answer.kind in {"key", "speech"}
             assert entry.answer.value in plan.yes_keys | {"yes"}
+        if entry.outcome is Outcome.GRANTED and entry.answer.kind == "speech":
+            assert isinstance(event, ev.SpeechHeard) and event.meaning is Meaning.YES
+            question = [heard for heard in entry.heard if heard.prompt.name == "question"][-1]
+            assert question.completely and event.began >= question.ended - OVERLAP, "a yes said into it"
+            assert plan.thanks is plan.spoken.thanks and "*" in plan.withdraw_keys
+            assert self.kept
+        else:
+            assert not self.hearing, "invariant 7: heard after the decision"
         if entry.outcome is Outcome.IMPLIED and plan.form is Form.OPT_OUT:
             assert any(h.completely for h in entry.heard if h.prompt.name == "question")
         if isinstance(event, ev.TimeUp) and plan.form is Form.EXPLICIT:
@@ -268,7 +307,15 @@ class Core(RuleBasedStateMachine):
         self.feed(ev.DigitPressed(at=self.now, party=party, digit=digit))
 
     def speech(self, draw):
-        self.feed(ev.SpeechHeard(at=self.now, meaning=draw(st.sampled_from(Meaning)), confidence=0.9))
+        meaning = draw(st.sampled_from([*Meaning, Meaning.YES]))
+        began = self.now - draw(st.sampled_from([0.0, 0.0, 1.0]))
+        self.feed(ev.SpeechHeard(at=self.now, meaning=meaning, confidence=0.9, began=began))
+
+    def speech_begins(self, draw):
+        self.feed(ev.SpeechBegan(at=self.now))
+
+    def hearing_fails(self, draw):
+        self.feed(ev.HearingFailed(at=self.now))
 
     def time_up(self, draw):
         if not self.call.running:
@@ -320,7 +367,12 @@ class Core(RuleBasedStateMachine):
             plan = None
         self.feed(
             ev.PartyJoined(
-                at=self.now, who=draw(WHO), told=draw(st.booleans()), back=draw(st.booleans()), plan=plan
+                at=self.now,
+                who=draw(WHO),
+                told=draw(st.booleans()),
+                back=draw(st.booleans()),
+                never=draw(st.integers(0, 9)) == 0,
+                plan=plan,
             )
         )
 
@@ -436,7 +488,7 @@ class Core(RuleBasedStateMachine):
             assert steps < 20, "a dialogue that its timers do not end"
 
 
-def test_the_core_keeps_its_six_invariants():
+def test_the_core_keeps_its_invariants():
     before = Core.events
     run_state_machine_as_test(
         Core,
@@ -455,3 +507,4 @@ def test_the_core_keeps_its_six_invariants():
     missing = [outcome for outcome in Outcome if not Core.seen[outcome]]
     assert not missing, f"the random calls never came to {missing}, so nothing was shown about them"
     assert Core.seen["captured"] > EVENTS / 2000
+    assert Core.seen["kept"] > EVENTS / 20000
