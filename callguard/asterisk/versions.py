@@ -29,7 +29,7 @@ class Quirk(StrEnum):
     MUTE_LOCKS_UP = "mute locks up"
     RECORDERS_UNTOLD = "recorders are not told of"
     OUT_OF_STEP = "directions out of step"
-    MUTES_ALL = "mutes all"
+    MUTES_OLDEST = "mutes the oldest"
     NO_BROADCAST = "no StasisBroadcast"
     HTTP_ONLY = "requests over HTTP only"
     NO_MEDIA_WEBSOCKET = "no media over a websocket"
@@ -105,11 +105,11 @@ NOTES: Mapping[Quirk, Note] = {
         fixed=From(first={16: 6, 17: 0}),
     ),
     # The header MixMonitorID is ignored; so an id that does not exist is answered with success.
-    Quirk.MUTES_ALL: Note(
+    Quirk.MUTES_OLDEST: Note(
         lacks="cannot mute one recording by its id",
-        symptom="a pause silences every recording of a call and its end lets all of them go on, also those "
-        "of others; whether ours is still there cannot be asked",
-        instead="a pause is proven by the samples, as everywhere",
+        symptom="a mute reaches the oldest recording of a channel, whosever it is, and whether ours is still "
+        "there cannot be asked",
+        instead="recordings of others are stopped at a pause, and it is proven by the samples, as everywhere",
         fixed=From(first={18: 18, 20: 3, 21: 0}),
     ),
     Quirk.NO_BROADCAST: Note(

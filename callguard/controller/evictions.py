@@ -17,6 +17,7 @@ import structlog
 from callguard.asterisk.ami import Ami
 from callguard.asterisk.ari import Ari
 from callguard.asterisk.errors import AmiRefused
+from callguard.asterisk.versions import Quirk
 from callguard.consent import Call, Capture
 from callguard.controller.census import Census
 from callguard.controller.foreign import Foreign, Kind, end, file_of, mute, stop_newest
@@ -114,6 +115,17 @@ class Evictions:
                 file=file,
                 after_ms=found.stopped_ms,
             )
+
+    async def silence(self, customer: str, channel: str) -> None:
+        """Mute the MixMonitors of a channel; where a mute reaches only one of them, stop those of others."""
+        if Quirk.MUTES_OLDEST not in self._ami.quirks:
+            await self.mute(customer, channel)
+        elif self.has_ours(channel):
+            await self._end_beside_ours(customer, channel)
+        else:
+            await stop_recorders(self._ami, channel)
+            there = (each for each in self._census.mixers(channel) if isinstance(each, Foreign))
+            await self.ended(customer, *there)
 
     async def mute(self, customer: str, channel: str) -> None:
         """Mute the MixMonitors of a channel, unless the call is captured by now: ours speaks again then."""

@@ -151,10 +151,10 @@ class Latch:
             there = self._census.foreign(customer)
             for channel in self._census.around(customer):
                 if self._census.mixers(channel) or channel in self._unseen:
-                    await self._evictions.mute(customer, channel)
+                    await self._evictions.silence(customer, channel)
             for found in there:
                 if found.kind is Kind.MIXMONITOR:
-                    found.muted = True
+                    found.muted = found.stopped_ms is None
                 else:
                     await self._evictions.end(customer, found)
 

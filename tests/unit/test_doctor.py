@@ -168,7 +168,7 @@ def test_files_that_include_each_other_end(tmp_path: Path) -> None:
         ("22.10.1+dfsg", [Level.OK], "Asterisk 22.10.1"),
         ("24.0.0", [Level.OK], "Asterisk 24.0.0"),
         ("22.6.0", [Level.OK, Level.ADVICE, Level.ADVICE], "no StasisBroadcast: a frozen controller costs"),
-        ("16.28.0~dfsg-0+deb11u10", [Level.OK, *[Level.ADVICE] * 5], "a pause silences every recording"),
+        ("16.28.0~dfsg-0+deb11u10", [Level.OK, *[Level.ADVICE] * 5], "a mute reaches the oldest recording"),
         ("18.2.0", [Level.OK, Level.FAULT, *[Level.ADVICE] * 5], "recorders of others are not noticed"),
         ("18.18.0", [Level.OK, Level.WARNING, *[Level.ADVICE] * 4], "a pause ends the recording"),
         ("20.4.0", [Level.OK, Level.WARNING, *[Level.ADVICE] * 4], "gone from 18.20, 20.5, 21.0 on"),

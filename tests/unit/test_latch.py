@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from callguard.asterisk import Ami, AmiSettings, AriLink, AriSettings
+from callguard.asterisk.versions import Quirk
 from callguard.consent import Call, Capture, State
 from callguard.controller import latch as latches
 from callguard.controller.foreign import Foreign
@@ -417,6 +418,17 @@ async def test_a_pause_silences_all_that_was_allowed(scene: Scene) -> None:
     await scene.say(entered("4"))
     await scene.quiet()
     assert len(scene.pbx.mixers["1"]) == 2
+
+
+async def test_where_a_mute_reaches_only_one_a_pause_stops_those_of_others(scene: Scene) -> None:
+    talk = scene.call("1", Capture.ON)
+    ours = await scene.ours("1")
+    await scene.say(*together("1", "2"), started("1"), started("1"), started("2"), started("2"))
+    scene.ami.quirks = frozenset({Quirk.MUTES_OLDEST})
+    talk.becomes(Capture.PAUSED)
+    await scene.latch.silence("1")
+    assert (scene.pbx.mixers["1"], scene.pbx.mixers["2"]) == ([ours], [])
+    assert all(each.stopped_ms is not None for each in talk.found)
 
 
 async def test_what_begins_during_a_pause_is_ended_and_ours_stays(scene: Scene) -> None:
