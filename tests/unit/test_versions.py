@@ -51,17 +51,17 @@ def test_a_branch_that_is_not_named_goes_by_its_neighbours() -> None:
 @pytest.mark.parametrize(
     ("version", "quirks"),
     [
-        ("16.5.0", {*OLD, Q.RECORDERS_UNTOLD, Q.OUT_OF_STEP, Q.MUTES_ALL}),
-        ("16.16.2", {*OLD, Q.RECORDERS_UNTOLD, Q.MUTES_ALL}),
-        ("16.28.0~dfsg-0+deb11u10", {*OLD, Q.MUTES_ALL}),
-        ("17.9.4", {*OLD, Q.RECORDERS_UNTOLD, Q.MUTES_ALL}),
-        ("18.2.2", {*OLD, Q.RECORDERS_UNTOLD, Q.MUTES_ALL}),
-        ("18.17.1", {*OLD, Q.MUTES_ALL}),
+        ("16.5.0", {*OLD, Q.RECORDERS_UNTOLD, Q.OUT_OF_STEP, Q.MUTES_OLDEST}),
+        ("16.16.2", {*OLD, Q.RECORDERS_UNTOLD, Q.MUTES_OLDEST}),
+        ("16.28.0~dfsg-0+deb11u10", {*OLD, Q.MUTES_OLDEST}),
+        ("17.9.4", {*OLD, Q.RECORDERS_UNTOLD, Q.MUTES_OLDEST}),
+        ("18.2.2", {*OLD, Q.RECORDERS_UNTOLD, Q.MUTES_OLDEST}),
+        ("18.17.1", {*OLD, Q.MUTES_OLDEST}),
         ("18.18.0", {*OLD, Q.MUTE_LOCKS_UP}),
         ("18.19.0", {*OLD, Q.MUTE_LOCKS_UP}),
         ("18.20.0", OLD),
-        ("19.8.1", {*OLD, Q.MUTES_ALL}),
-        ("20.2.1", {*OLD, Q.MUTES_ALL}),
+        ("19.8.1", {*OLD, Q.MUTES_OLDEST}),
+        ("20.2.1", {*OLD, Q.MUTES_OLDEST}),
         ("20.3.0", {*OLD, Q.MUTE_LOCKS_UP}),
         ("20.4.0", {*OLD, Q.MUTE_LOCKS_UP}),
         ("20.5.0", OLD),
@@ -114,7 +114,7 @@ async def test_an_old_release_is_not_tried_for_what_it_cannot_do(asterisk: FakeA
     assert asterisk.rest_over_websocket
     is_called(asterisk, "16.28.0~dfsg-0+deb11u10")
     line = await opened(asterisk)
-    assert (line.transport, line.quirks) == ("http", {*OLD, Q.MUTES_ALL})
+    assert (line.transport, line.quirks) == ("http", {*OLD, Q.MUTES_OLDEST})
     await line.close()
     assert {each.transport for each in asterisk.requests} == {"http"}
     assert asterisk.asked("GET", "asterisk/ping") == []
