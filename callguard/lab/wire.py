@@ -86,6 +86,15 @@ class Sent:
         return float(self.times[place])
 
 
+def may_listen() -> bool:
+    """Whether packets may be captured here."""
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0).close()
+    except PermissionError:
+        return False
+    return True
+
+
 class Wire:
     """An asynchronous context: listens from its beginning to its end."""
 

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from callguard.lab import Lab, audio
 from callguard.lab.counting import AGENT, CALLER, FRAME
-from callguard.lab.wire import Wire
+from callguard.lab.wire import Wire, may_listen
 
 NUMBERS = """
 [lab-numbers]
@@ -45,6 +45,10 @@ async def talking(lab, number="100", agent="first-agent", **how):
     return caller, await lab.world.agent(agent).next_call()
 
 
+listening = pytest.mark.skipif(not may_listen(), reason="packets may be captured by root only (CAP_NET_RAW)")
+
+
+@listening
 async def test_the_wire_tells_when_each_frame_left_and_each_key_went_down_and_up(equipped: Lab) -> None:
     caller, agent = await talking(equipped)
     async with Wire(caller) as callers, Wire(agent) as agents:
@@ -88,6 +92,7 @@ async def test_callers_press_keys_in_every_way(equipped: Lab, keys: str) -> None
     assert len(CALLER.read(heard).numbers) > 30
 
 
+@listening
 async def test_an_agent_may_press_keys_by_sip_info(equipped: Lab) -> None:
     caller, agent = await talking(equipped, "101", "informing-agent")
     async with Wire(agent) as wire:

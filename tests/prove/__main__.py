@@ -15,6 +15,7 @@ from rich.table import Table
 #: Topic -> what it shows.
 TOPICS = {
     "call": "outcomes, faults, hostile callers, and a million events through the core",
+    "capture": "200 pauses, lies, cards, 50 kills, 200 calls at once, the disk, other recorders, tones",
     "ledger": "forgeries, power cuts, PostgreSQL, two controllers, a CRM that misbehaves",
     "speech": "held-out voices, words and noise, and a real voice that never says yes",
     "parties": "everybody who comes to a call: told, asked, paused for, recorded or not; thirty transfers",
