@@ -46,6 +46,9 @@ BLOCKED_SECONDS = 0.25
 #: counts as dead. Longer than any prompt.
 PATIENCE_SECONDS = 60.0
 
+#: The largest message with samples we read, in bytes: Asterisk sends 20 ms at a time, 1920 bytes at most.
+LARGEST_MEDIA = 65536
+
 _OVER = frozenset(
     {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
 )
@@ -151,6 +154,28 @@ class Ari(AriVerbs):
         if self._over_websocket and not apart and not self._blocked(channel):
             return await self._ask_over_websocket(method, path, query, body, deadline)
         return await http.ask(self._session, self._settings.base, method, path, query, body, deadline)
+
+    @property
+    def local_address(self) -> str:
+        """Our own address on the way to Asterisk."""
+        return str(self._websocket.get_extra_info("sockname")[0])
+
+    async def media(self, connection: str) -> aiohttp.ClientWebSocketResponse[Any]:
+        """Connect to the samples of an external media channel that waits for it.
+
+        Args:
+            connection: its MEDIA_WEBSOCKET_CONNECTION_ID.
+
+        Raises:
+            AriLost: Asterisk does not take the connection.
+        """
+        url = f"{self._settings.base.removesuffix('/ari')}/media/{connection}"
+        try:
+            return await self._session.ws_connect(url, protocols=("media",), max_msg_size=LARGEST_MEDIA)
+        except aiohttp.ClientError as error:
+            why = f"{type(error).__name__}: {getattr(error, 'message', error)}"
+        # Raised outside the handler: the error of a handshake carries the request with its credentials.
+        raise AriLost(f"Asterisk sends no samples over a websocket ({why})")
 
     async def over(self) -> str:
         """Wait until the connection has ended, and say why."""

@@ -110,6 +110,58 @@ class AriVerbs(ABC):
         query = {"whisper": ears.value, "spy": "none", "app": self.app}
         await self.request("POST", f"{_channel(channel)}/snoop/{_id(snoop)}", query)
 
+    async def spy(self, channel: str, snoop: str) -> None:
+        """Make a channel that hears what the party on another one says, and whispers nothing.
+
+        It is handed to us by a StasisStart of its own, and only then can be bridged.
+
+        Args:
+            channel: The channel to listen to.
+            snoop: The id of the new channel.
+        """
+        query = {"spy": "in", "whisper": "none", "app": self.app}
+        await self.request("POST", f"{_channel(channel)}/snoop/{_id(snoop)}", query)
+
+    async def external_media(self, channel: str, **query: str) -> dict[str, str]:
+        """Make a channel that sends its sound to a program; returns what its driver tells of it.
+
+        Args:
+            channel: The id of the new channel.
+            query: What ARI wants to know besides: ``format``, ``external_host`` ...
+        """
+        answer = await self.request(
+            "POST", "channels/externalMedia", {"channelId": channel, "app": self.app, **query}
+        )
+        told = answer.get("channelvars") if isinstance(answer, dict) else None
+        if not isinstance(told, dict):
+            raise AriUnreadable("Asterisk made an external media channel and does not tell how it is reached")
+        return {str(name): str(value) for name, value in told.items()}
+
+    async def make_bridge(self, bridge: str) -> None:
+        """Make a bridge that mixes."""
+        await self.request("POST", f"bridges/{_id(bridge)}", {"type": "mixing"})
+
+    async def join(self, bridge: str, channels: Iterable[str]) -> None:
+        """Put channels, which are in Stasis, into a bridge."""
+        await self.request("POST", f"bridges/{_id(bridge)}/addChannel", {"channel": ",".join(channels)})
+
+    async def remove_bridge(self, bridge: str) -> None:
+        """Remove a bridge; one that is already gone is fine."""
+        try:
+            await self.request("DELETE", f"bridges/{_id(bridge)}")
+        except AriRefused as error:
+            if error.status != 404:
+                raise
+
+    async def bridges(self) -> list[str]:
+        """The ids of all bridges of the PBX."""
+        answer = await self.request("GET", "bridges")
+        if not isinstance(answer, list):
+            raise AriUnreadable(
+                "Asterisk was asked for its bridges and answered with something else than a list"
+            )
+        return [str(each.get("id", "")) for each in answer if isinstance(each, dict)]
+
     async def stop_recording(self, name: str) -> None:
         """Stop a recording over ARI, whoever began it, and keep its file; one that is over is fine.
 
@@ -215,6 +267,22 @@ class AriVerbs(ABC):
                 "Asterisk was asked for its channels and answered with something else than a list"
             )
         return [channel_of(each) for each in answer]
+
+    async def channels_of(self, app: str) -> set[str]:
+        """The ids of the channels that an application hears of: those it was given, and those it subscribed to.
+
+        An application that is gone still has those that it was given.
+        """
+        try:
+            answer = await self.request("GET", f"applications/{_id(app)}")
+        except AriRefused as error:
+            if error.status == 404:
+                return set()
+            raise
+        found = answer.get("channel_ids") if isinstance(answer, dict) else None
+        if not isinstance(found, list):
+            raise AriUnreadable("Asterisk was asked for an application and did not list its channels")
+        return {str(each) for each in found}
 
     async def claim(self, channel: str) -> bool:
         """Claim a channel that was broadcast: True when it is ours, False when others won or it is over."""
