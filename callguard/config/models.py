@@ -134,6 +134,7 @@ class Queue(Section):
     languages: tuple[Language, ...] | None = None
     minimum_form: Literal["none", "notice", "implied-by-continuing", "opt-out", "explicit"] = "none"
     retention_days: Annotated[int, Field(ge=1, le=36500)] = 90
+    announced_by: Literal["callguard", "agent"] = "callguard"
     after_pause: Literal["stay-paused", "resume"] = "stay-paused"
     sample_percent: Annotated[float, Field(ge=0, le=100)] = 100.0
     every_call: Approved | None = None

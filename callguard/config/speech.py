@@ -77,7 +77,7 @@ class Speech(Section):
                     raise Misplaced(
                         f"{POCKETSPHINX} understands English only; name a server of speech.servers, or leave "
                         f"{language} out: its callers are then offered keys only",
-                        ("languages", language, "engine"),
+                        ("languages", language),
                     )
             elif listening.engine not in self.servers:
                 raise Misplaced(

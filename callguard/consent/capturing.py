@@ -1,9 +1,9 @@
 """What may capture and what holds it: entries, the recorder's word, and the holds.
 
 Capture runs when three things are true: a durable consent entry allows it, the recorder was
-ordered to, and nothing holds it. Holds are words: ``payment``, ``untold:<who>``,
-``refused:<who>``, ``law:<who>``, ``switched-off``. Taking off the last hold resumes a paused capture; a
-capture that was stopped comes back only by a new consent.
+ordered to, and nothing holds it. Holds are words: ``payment``, ``untold:<who>``, ``refused:<who>``,
+``law:<who>``, ``never:<who>``, ``switched-off``. Taking off the last hold resumes a paused capture; a capture
+that was stopped comes back only by a new consent.
 """
 
 from __future__ import annotations

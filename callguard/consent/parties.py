@@ -61,6 +61,9 @@ def joined(call: Call, event: PartyJoined) -> Step:
         if call.outcome not in ENOUGH[event.plan.form]:
             # What the caller was asked is less than this party's law wants of everybody.
             call, actions = put_hold(call, f"law:{event.who}", "stricter law", event.who)
+    if event.never:
+        call, held = put_hold(call, f"never:{event.who}", "a telephone that is never recorded", event.who)
+        return call, (*actions, *held, *segment)
     if event.told:
         return call, (*actions, *segment)
     call, kept = forget_yes_for_good(call, event.who)
@@ -112,7 +115,8 @@ def left(call: Call, event: PartyLeft) -> Step:
     call, first = take_hold(call, f"untold:{event.who}", "party left", event.who)
     call, second = take_hold(call, f"refused:{event.who}", "party left", event.who)
     call, third = take_hold(call, f"law:{event.who}", "party left", event.who)
-    return call, (*first, *second, *third)
+    call, fourth = take_hold(call, f"never:{event.who}", "party left", event.who)
+    return call, (*first, *second, *third, *fourth)
 
 
 def withdrawal(call: Call, event: WithdrawalAsked) -> Step:

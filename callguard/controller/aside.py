@@ -92,11 +92,12 @@ class Asides:
         for ear in self._ears.values():
             ear.cut()
 
-    async def sweep(self, channels: Iterable[Channel]) -> int:
+    async def sweep(self, channels: Iterable[Channel], app: str = "") -> int:
         """Remove what a controller that died left behind; returns how many. To be called after each connect.
 
         Args:
             channels: all channels of the PBX.
+            app: the application of that controller; our own when not given.
         """
         ari = self._ari()
         left = [
@@ -105,7 +106,7 @@ class Asides:
             if channel.id.startswith(PREFIX)
             and channel.id not in self._ears
             and ari is not None
-            and ari.app in channel.app_data.split(",")
+            and (app or ari.app) in channel.app_data.split(",")
         ]
         await asyncio.gather(*(self._remove(each) for each in left))
         if left:

@@ -11,8 +11,11 @@ from callguard.ledger.publishing import target_at
 from callguard.ledger.webhook import Endpoint, check_secret
 from callguard.ledger.writer import Pace
 
+#: How a controller is called in its entries that is the only one of its PBX.
+WRITER = "callguard"
 
-def ledger_settings(config: Config, name: str = "callguard") -> Settings:
+
+def ledger_settings(config: Config, name: str = WRITER) -> Settings:
     """What a ledger needs to know; ``name`` is how this writer is called in its entries.
 
     Raises:
@@ -45,7 +48,7 @@ def ledger_settings(config: Config, name: str = "callguard") -> Settings:
     )
 
 
-def ledger_of(config: Config, name: str = "callguard") -> Ledger:
+def ledger_of(config: Config, name: str = WRITER) -> Ledger:
     """The site's ledger, to be opened as a context.
 
     Raises:

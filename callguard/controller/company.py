@@ -145,6 +145,10 @@ class Company:
                 reason="staff" if staff else "told before" if told else "not told",
             )
         )
+        if member.endpoint in self.hall.config.site.staff_lines:
+            event = ev.PartyJoined(at=time.monotonic(), who=channel, told=True, back=back, never=True)
+            self.speaker.feed(event)
+            return
         if first:
             return
         plan, stricter = self.hall.joined(self.speaker.call, "" if staff else member.number)

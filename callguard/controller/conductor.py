@@ -12,7 +12,7 @@ import contextlib
 import time
 import uuid
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,9 +35,18 @@ from callguard.controller.entrance import Entrance, agent_codes
 from callguard.controller.figures import Figures
 from callguard.controller.floor import Floor
 from callguard.controller.keypad import card_guard
+from callguard.controller.notify import notify
 from callguard.controller.operator import Operator
+from callguard.controller.peers import Nobody, Peers
 from callguard.controller.planning import Planner, Request
-from callguard.controller.recovery import Left, left_behind, recorder_of, still_matters
+from callguard.controller.recovery import (
+    Left,
+    left_behind,
+    queue_of,
+    recorder_of,
+    still_matters,
+    waits,
+)
 from callguard.controller.register import Register
 from callguard.controller.sealing import Keeper
 from callguard.controller.sweep import stop_every_recorder, stop_recorders
@@ -47,7 +56,7 @@ from callguard.controller.tones import Sounds, tone_again, tone_interval
 from callguard.controller.verdict import Verdict
 from callguard.errors import AsteriskError, CallguardError
 from callguard.ledger import Entry, Kind, Ledger, body_for
-from callguard.ledger.bodies import AnyBody, Arrived, Ended, Fault, Rescued
+from callguard.ledger.bodies import AnyBody, Arrived, Ended, Fault, Rescued, TakenUp
 from callguard.ledger.bodies import Switch as SwitchEntry
 from callguard.recording import Measures, Spool
 from callguard.vault import Vault
@@ -63,6 +72,9 @@ FIRST_PROMPTS = 10_000
 
 #: How long callers in the dialogue are given to be led on when callguard stops (seconds).
 LEAVE_SECONDS = 5.0
+
+#: How long they are given to come to the end of it, where others take what arrives (seconds).
+SEE_OFF_SECONDS = 90.0
 
 #: Answers of a caller that a site may remember for the next calls.
 REMEMBERED = frozenset({Outcome.GRANTED, Outcome.REFUSED, Outcome.WITHDRAWN})
@@ -81,7 +93,9 @@ class Conductor:
         switch: Switch,
         register: Register,
         sounds: Sounds | None = None,
+        peers: Peers | None = None,
     ) -> None:
+        self.peers = peers or Nobody()
         self.config = config
         self.planner = planner
         self.ledger = ledger
@@ -96,6 +110,7 @@ class Conductor:
         self.entrance = Entrance(agent_codes(config))
         self.alerts = 0  #: how often somebody had to look at something
         self.unresumed = 0  #: pauses that nobody ended
+        self._leaving = False
         self._left: list[Left] | None = None  #: calls of the run before, until Asterisk was first reached
         self._tasks: set[asyncio.Task[None]] = set()
         self._off = switch.off
@@ -103,7 +118,7 @@ class Conductor:
         self.link = AriLink(
             AriSettings(
                 url=ari.url,
-                app=ari.app,
+                app=config.app,
                 username=ari.username,
                 password=ari.password.get_secret_value(),
                 deadline=ari.deadline,
@@ -130,15 +145,38 @@ class Conductor:
 
     async def start(self) -> None:
         """Connect. AMI first: a capture that could not be stopped must not be started."""
-        self._left = await left_behind(self.ledger, self.planner)
+        whose = self.peers.taken_over if self.peers.shared else ("",)
+        self._left = [left for by in whose for left in await left_behind(self.ledger, self.planner, by)]
         await self.ami.start()
         await self.link.start()
 
-    async def _take_up(self, ari: Ari, left: list[Left]) -> None:
-        """Go on with the calls and the recordings that a controller before this one left."""
+    async def take_from(self, member: str) -> None:
+        """A controller of the pool is gone: its callers are led on, and its calls are ours from now on.
+
+        Raises:
+            CallguardError: not now; nothing of it is lost, and it may be tried again, here or elsewhere.
+        """
+        ari, app = self.ari, self.config.app_of(member)
+        if ari is None or not self.ami.connected:
+            raise AsteriskError("Asterisk cannot be reached")
+        channels = await ari.channels()
+        await self._adopt_all(channels, await ari.channels_of(app))
+        await self._take_up(ari, await left_behind(self.ledger, self.planner, app), former=app)
+        await self.floor.asides.sweep(channels, app)
+
+    async def _take_up(self, ari: Ari, left: list[Left], *, former: str = "") -> None:
+        """Go on with the calls and the recordings that a controller before this one left.
+
+        Args:
+            ari: the live connection.
+            left: the calls.
+            former: which other controller of the pool it was.
+        """
         channels = {channel.id: channel for channel in await ari.channels()}
         if self.keeper is not None:
-            await self.keeper.recover()
+            whose = self.peers.taken_over if self.peers.shared else ()
+            await self.keeper.recover((former,) if former else whose)
+        ours = []
         for each in left:
             channel = still_matters(each, channels)
             if channel is None:
@@ -164,8 +202,12 @@ class Conductor:
             self.own(conversation.go_on(), f"call {each.call.id}")
             await self.floor.latch.look_anew(channel.id)
             log.info("call taken up", call=each.call.id, capture=each.call.capture.value)
+            if former:
+                ours.append(self.ledger.append(Entry.now(TakenUp(before=former), each.call.id)))
         if self.keeper is not None:
-            await self.keeper.take_up(set(channels) - set(self.conversations))
+            await self.keeper.take_up(set(channels) - set(self.conversations), lost=not former)
+        # Durable before anybody is told that nothing is left of the other controller.
+        await asyncio.gather(*ours)
 
     async def keep(self, vault: Vault, measures: Measures) -> None:
         """Seal recordings into a vault from now on.
@@ -182,6 +224,7 @@ class Conductor:
             stop=self._capture_failed,
             own=self.own,
             guard=lambda: card_guard(self.config),
+            owner=self.config.app if self.peers.shared else "",
         )
         await self.keeper.start()
 
@@ -191,7 +234,13 @@ class Conductor:
                 conversation.failed(fault, detail)
 
     async def stop(self) -> None:
-        """Let go of the PBX: callers in the dialogue go on unrecorded, conversations are left as they are."""
+        """Let go of the PBX: callers in the dialogue go on unrecorded, conversations are left as they are.
+
+        Where other controllers take what arrives, those in the dialogue are led to its end before.
+        """
+        self._leaving = True
+        if not self.peers.alone:
+            await self._see_off()
         for conversation in list(self.conversations.values()):
             if not conversation.routed:
                 conversation.failed(ev.Fault.CONTROLLER, "callguard was stopped")
@@ -200,6 +249,7 @@ class Conductor:
             async with asyncio.timeout(LEAVE_SECONDS):
                 while any(not each.routed for each in self.conversations.values()):  # noqa: ASYNC110 - bounded
                     await asyncio.sleep(0.02)
+        await self.peers.take_up_no_more()
         await self.floor.leave()
         await self.link.stop()
         for task in list(self._tasks):
@@ -208,6 +258,14 @@ class Conductor:
         await self.ami.stop()
         if self.keeper is not None:
             await self.keeper.close()
+
+    async def _see_off(self) -> None:
+        """Let the dialogues that are under way come to their end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SEE_OFF_SECONDS):
+                while any(not each.routed for each in self.conversations.values()):
+                    notify(f"EXTEND_TIMEOUT_USEC={round(2e6 * LEAVE_SECONDS)}")
+                    await asyncio.sleep(0.1)
 
     def own(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something in a task that is ours; what it raises is logged, never lost."""
@@ -334,7 +392,7 @@ class Conductor:
             self.first_prompts.append(time.monotonic() - conversation.arrived)
 
     async def _claim(self, channel: str) -> None:
-        if self.ari is not None:
+        if self.ari is not None and not (self._leaving and not self.peers.alone):
             await self.ari.claim(channel)
 
     def _arrived(self, event: said.StasisStart) -> None:
@@ -381,6 +439,8 @@ class Conductor:
         except CallguardError as error:
             self.alert("no plan for this call", str(error), conversation.call.id)
             return self.planner.unplanned(request.queue)
+        if conversation.channel.name.rpartition("-")[0] in self.config.site.staff_lines:
+            return self.planner.unplanned(request.queue, exempt=True)
         conversation.tone = tone_interval(self.config, planned.admission)
         conversation.note(ruled(planned.ruling, planned.admission, sampled=planned.sampled))
         if planned.concern:
@@ -446,11 +506,12 @@ class Conductor:
             case "CallguardRescue" | "CallguardUnheard" as what:
                 detail = "the lease ran out" if what == "CallguardRescue" else "no controller took the call"
                 call = conversation.call.id if conversation else ""
-                self.note(Rescued(channel=channel, queue=event.get("Queue", ""), detail=detail), call)
+                if conversation is not None or self.peers.speaks:
+                    self.note(Rescued(channel=channel, queue=event.get("Queue", ""), detail=detail), call)
                 if conversation is not None:
                     conversation.routed = True
                     conversation.failed(ev.Fault.CAPTURE, detail)
-            case "CallguardBypass":
+            case "CallguardBypass" if self.peers.speaks:
                 self._bypassed(event)
 
     def _bypassed(self, event: Mapping[str, str]) -> None:
@@ -483,20 +544,25 @@ class Conductor:
                 conversation.hung_up()
             elif not conversation.routed:
                 conversation.feed(ev.Recovered(at=time.monotonic()))
-        for channel in channels:
-            data = channel.app_data.split(",")
-            if channel.app_name in {"Stasis", "StasisBroadcast"} and self._ours(channel, data):
-                queue = arguments(tuple(data[-1].split(":")))[1] if ":" in data[-1] else data[-1]
-                self.note(Rescued(channel=channel.id, queue=queue, detail="found without a controller"))
-                self.own(self._adopt(channel, queue), f"adopt {channel.id}")
-
+        app = self.config.app
+        if self.peers.shared:
+            given = await ari.channels_of(app)
+        else:
+            given = {
+                each.id for each in channels if any(app in part for part in each.app_data.split(",")[:2])
+            }
+        await self._adopt_all(channels, given)
         if self._left is not None:
             left, self._left = self._left, None
             self.own(self._take_up(ari, left), "take up what was left")
 
-    def _ours(self, channel: Channel, data: list[str]) -> bool:
-        app = self.config.asterisk.ari.app
-        return channel.id not in self.conversations and any(app in part for part in data[:2])
+    async def _adopt_all(self, channels: Sequence[Channel], given: Collection[str]) -> None:
+        """Lead on all callers who wait for a controller that is not there, of those that it was given."""
+        for channel in channels:
+            if waits(channel) and channel.id in given and channel.id not in self.conversations:
+                queue = queue_of(channel)
+                self.note(Rescued(channel=channel.id, queue=queue, detail="found without a controller"))
+                self.own(self._adopt(channel, queue), f"adopt {channel.id}")
 
     async def _adopt(self, channel: Channel, queue: str) -> None:
         """A caller left behind by a controller that died: on, unrecorded, at once."""
@@ -550,6 +616,14 @@ class Conductor:
         self._off = False
         self.note(SwitchEntry(kind=Kind.RECORDING_ON, by=by))
         log.warning("recording is allowed again", by=by)
+
+    def look_at_switch(self) -> None:
+        """Another controller may have stopped all recording, or allowed it again."""
+        off = self.switch.off
+        if off and not self._off:
+            for conversation in self.conversations.values():
+                conversation.feed(ev.RecordingSwitchedOff(at=time.monotonic(), by="another controller"))
+        self._off = off
 
     @property
     def is_off(self) -> bool:

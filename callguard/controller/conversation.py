@@ -339,6 +339,8 @@ class Conversation:
                 self._commit(action)
             case do.StartCapture():
                 self._capture = True
+                if self.routed:
+                    self.segments.begin()
             case do.Route():
                 await self._route(action)
             case do.End():

@@ -24,8 +24,9 @@ from callguard.controller.desk import Lamp
 from callguard.controller.ear import Whispered
 from callguard.controller.lamps import Lamps
 from callguard.controller.latch import Latch
-from callguard.controller.membership import Bridges, Member
+from callguard.controller.membership import Bridges, Member, phone_of
 from callguard.controller.operator import Operator
+from callguard.controller.peers import Peers
 from callguard.controller.planning import Planner
 from callguard.controller.tones import Sounds
 from callguard.errors import AsteriskError, CallguardError
@@ -33,7 +34,9 @@ from callguard.errors import AsteriskError, CallguardError
 log = structlog.get_logger(__name__)
 
 #: The hot keys of a telephone, as callguard-features.conf names them.
-HOTKEYS = "callguard-pause#callguard-drop#callguard-resume#callguard-extend#callguard-withdraw"
+HOTKEYS = "#".join(
+    f"callguard-{name}" for name in ("pause", "drop", "resume", "extend", "withdraw", "refuse", "agreed")
+)
 
 #: What the core has an agent told, and the prompt that says it.
 ASIDES = {
@@ -54,6 +57,7 @@ class House(Protocol):
     config: Config
     planner: Planner
     conversations: dict[str, Conversation]
+    peers: Peers
 
     @property
     def ari(self) -> Ari | None:
@@ -103,7 +107,8 @@ class Floor:
     async def ari_up(self, channels: Sequence[Channel]) -> None:
         """ARI can be reached again: remove what is left of whispers, and set every lamp."""
         await self.asides.sweep(channels)
-        await self.lamps.rewrite()
+        busy = {phone_of(channel.name) for channel in channels}
+        await self.lamps.rewrite(busy if self._house.peers.shared else None)
 
     async def ami_up(self, channels: Sequence[Mapping[str, str]]) -> None:
         """AMI can be reached again: learn anew who talks with whom, and what records."""
@@ -122,7 +127,8 @@ class Floor:
     async def leave(self) -> None:
         """Callguard stops, and the connections are still up."""
         await self.asides.close()
-        await self.lamps.leave()
+        if self._house.peers.alone:
+            await self.lamps.leave()
 
     # ------------------------------------------------------------------ what Asterisk says
 

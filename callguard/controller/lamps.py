@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 
@@ -87,8 +87,12 @@ class Lamps:
         """What an agent's lamp is meant to show now."""
         return max(self._shown.get(agent, {}).values(), key=_CARE.index, default=Lamp.OFF)
 
-    async def rewrite(self) -> None:
+    async def rewrite(self, busy: Collection[str] | None = None) -> None:
         """Set every lamp anew, also those that a controller before this one lit. For each new connection.
+
+        Args:
+            busy: where several controllers light lamps: the agents who are on a call, so that their lamps may
+                be another's. None: there is only this one.
 
         Raises:
             AsteriskError: the lamps that there are could not be listed.
@@ -97,7 +101,8 @@ class Lamps:
         if ari is None:
             return
         for device in await ari.device_states():
-            if device.startswith(DEVICE):
+            agent = device.removeprefix(DEVICE)
+            if device.startswith(DEVICE) and (busy is None or agent not in busy):
                 self._shown.setdefault(device.removeprefix(DEVICE), {})
         for agent in self._shown:
             self._set(agent)

@@ -27,7 +27,12 @@ class Member:
     @property
     def phone(self) -> str:
         """The endpoint: ``desk-7``."""
-        return self.name.partition("/")[2].rpartition("-")[0] or self.name
+        return phone_of(self.name)
+
+    @property
+    def endpoint(self) -> str:
+        """As Asterisk calls the telephone: ``PJSIP/desk-7``."""
+        return self.name.rpartition("-")[0] or self.name
 
     @property
     def takes_keys(self) -> bool:
@@ -38,6 +43,11 @@ class Member:
     def is_person(self) -> bool:
         """Whether somebody speaks and hears there."""
         return not self.name.startswith(_NOBODY)
+
+
+def phone_of(name: str) -> str:
+    """The endpoint of a channel that is called so: ``desk-7`` of ``PJSIP/desk-7-00000012``."""
+    return name.partition("/")[2].rpartition("-")[0] or name
 
 
 class Bridges:

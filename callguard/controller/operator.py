@@ -11,7 +11,8 @@ from callguard.asterisk.ami import Ami
 from callguard.config import Config
 from callguard.consent import Capture, Party, State
 from callguard.consent import events as ev
-from callguard.consent.capturing import PAYMENT
+from callguard.consent.capturing import CALLER, PAYMENT
+from callguard.consent.words import Answer, Outcome
 from callguard.controller.conversation import Conversation
 from callguard.controller.desk import (
     By,
@@ -30,9 +31,6 @@ from callguard.ledger.payments import CaseAssigned, Payment
 
 #: How much longer than the recorder itself an answer may take (seconds): the core's turn, and a busy machine.
 MARGIN = 2.0
-
-#: What the feature code of a dialplan runs; see ``[callguard-hotkey]``.
-HOTKEYS = frozenset({"pause", "drop", "resume", "extend", "withdraw"})
 
 
 class Floor(Protocol):
@@ -194,6 +192,27 @@ class Operator:
         await self._ask(conversation, event, lambda: not conversation.call.captures)
         return self._standing(conversation)
 
+    async def _refuse(self, conversation: Conversation, by: str) -> None:
+        """The agent does not want to be recorded."""
+        event = ev.WithdrawalAsked(at=time.monotonic(), by=Party.AGENT, through=by)
+        await self._ask(conversation, event, lambda: not conversation.call.captures)
+
+    async def _agreed(self, conversation: Conversation, by: str) -> None:
+        """The agent read the announcement out, and the customer said yes."""
+        call = conversation.call
+        if call.state is not State.TALKING or call.outcome is not Outcome.AGENT_ASKS:
+            raise NotAllowedNow(
+                "this customer was not to be asked by an agent (queues.*.announced_by), or has answered"
+            )
+        answer = Answer(kind="agent", value="yes", at=time.monotonic())
+        event = ev.PartyAnswered(at=time.monotonic(), who=CALLER, agreed=True, answer=answer)
+        conversation.log.info("the agent says that the customer agreed", by=by)
+        number = conversation.feed(event)
+        async with asyncio.timeout(MARGIN + self._floor.config.dialogue.confirm_seconds):
+            await conversation.until(
+                lambda: conversation.taken > number and conversation.lamp is not Lamp.OFF
+            )
+
     async def assign(self, target: Target, *, by: str, case: str) -> Standing:
         """See `Desk.assign`."""
         conversation = self._one(target)
@@ -243,10 +262,17 @@ class Operator:
                     await self._extend(conversation, by, "hot key")
                 case "withdraw":
                     await self._withdraw(conversation, by, shred=conversation.call.agreed.shred_withdrawn)
+                case "refuse":
+                    await self._refuse(conversation, by)
+                case "agreed":
+                    await self._agreed(conversation, by)
                 case _:
                     return
         except NotRecorded:
             conversation.log.info("a hot key on a call that is not recorded", key=key)
+        except TimeoutError:
+            self._floor.alert(f"hot key {key}", "the recording did not begin", conversation.call.id)
+            return
         except (NotAllowedNow, NotConfirmed) as error:
             self._floor.alert(f"hot key {key}", str(error), conversation.call.id)
             return

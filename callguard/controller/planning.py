@@ -101,6 +101,8 @@ class Planner:
             return planned
         if wish is not None and wish.never and not plan.duty:
             return replace(planned, plan=silent(plan, Outcome.REFUSED))
+        if self.config.queues[request.queue].announced_by == "agent" and not request.outbound:
+            return replace(planned, plan=silent(plan, Outcome.AGENT_ASKS))
         chosen = sampled(call, self.config.queues[request.queue].sample_percent)
         if not chosen:
             plan = replace(plan, capture=False, uncaptured=Outcome.NOT_SAMPLED)

@@ -43,14 +43,19 @@ class Left:
     pause_left: float | None = None  #: seconds that a pause still has
 
 
-async def left_behind(ledger: Ledger, planner: Planner) -> list[Left]:
+async def left_behind(ledger: Ledger, planner: Planner, by: str = "") -> list[Left]:
     """Every call of the last day that arrived and did not end, as the ledger tells of it.
+
+    Args:
+        ledger: the ledger.
+        planner: knows what of a plan still matters.
+        by: only the calls of this controller of a pool.
 
     Raises:
         LedgerError: the ledger cannot be read.
     """
     found = []
-    for call in await ledger.open_calls():
+    for call in await ledger.open_calls(by=by):
         entries = await ledger.entries(call=call, limit=MOST_ENTRIES)
         arrived = next((entry for entry in entries if entry.kind == Kind.CALL_ARRIVED), None)
         if arrived is not None:
@@ -129,9 +134,21 @@ def _plan(planner: Planner, queue: str, consent: ConsentEntry | None) -> Plan:
 def still_matters(left: Left, channels: Mapping[str, Channel]) -> Channel | None:
     """The channel of a call that still has to be looked after; None for one that is gone or undecided."""
     channel = channels.get(left.channel)
-    return (
-        channel if channel is not None and left.consent is not None and channel.app_name != "Stasis" else None
-    )
+    if channel is None or left.consent is None or waits(channel):
+        return None
+    return channel
+
+
+def waits(channel: Channel) -> bool:
+    """Whether the caller is with a controller, or waits for one, instead of having been handed on."""
+    return channel.app_name in {"Stasis", "StasisBroadcast"}
+
+
+def queue_of(channel: Channel) -> str:
+    """For which queue a caller who waits was given to a controller."""
+    data = channel.app_data.split(",")
+    asked = data[-1].split(":") if channel.app_name == "StasisBroadcast" else data[1:]
+    return asked[1] if len(asked) > 1 else ""
 
 
 async def recorder_of(ari: Ari, left: Left) -> str:

@@ -6,6 +6,7 @@ Where the vault is not enabled there is no keeper, and recordings stay in the sp
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,11 +28,15 @@ from callguard.ledger import Kind
 from callguard.ledger.bodies import AnyBody, Capture, Retention
 from callguard.recording import Finished, Measures, Recovered, Sealer, Silence, Spool, evidence
 from callguard.recording.keytones import Tone
+from callguard.recording.pending import OWNER
 from callguard.recording.spool import RATE
 from callguard.vault import Vault
 from callguard.vault.store import name as recording_of
 
 log = structlog.get_logger(__name__)
+
+#: A file that did not grow for so long is nobody's recording: Asterisk writes each every 2 s.
+GROWING_SECONDS = 10.0
 
 
 class Keeper:
@@ -46,6 +51,7 @@ class Keeper:
         stop: a recording outgrew the spool; its call, to be told of the fault.
         own: runs something in a task that is ours.
         guard: counts the keys that are heard in recordings no call looks after; None where none is wanted.
+        owner: which controller of a pool this is; empty where there is only one.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class Keeper:
         stop: Callable[[str, ev.Fault, str], None],
         own: Callable[[Coroutine[Any, Any, None], str], None],
         guard: Callable[[], CardGuard | None],
+        owner: str = "",
     ) -> None:
         self._vault, self._spool = vault, spool
         self._note, self._alert, self._stop, self._own = note, alert, stop, own
@@ -66,6 +73,7 @@ class Keeper:
         self._found: Recovered | None = None
         self._left: dict[str, str] = {}  #: channel -> recording, for calls of the run before this one
         self._guard = guard
+        self._owner = owner
         self._pads: dict[str, Keypad] = {}  #: who is told of the keys that are heard in a recording
         self._unheard: dict[str, list[tuple[Sequence[Tone], tuple[int, float]]]] = {}  #: nobody yet
 
@@ -84,22 +92,26 @@ class Keeper:
         """End; what is not sealed yet stays in the spool for the next run."""
         await self._sealer.close()
 
-    async def recover(self) -> None:
+    async def recover(self, former: Collection[str] = ()) -> None:
         """Look at what the run before left; what it had on hold stays so.
+
+        Args:
+            former: take up only what these controllers of the pool sealed.
 
         Raises:
             RecordingError: the state of the sealer is damaged.
         """
-        self._found = await self._sealer.recover()
+        self._found = await self._sealer.recover(owner=self._owner, former=former)
 
-    async def take_up(self, alive: Collection[str]) -> None:
+    async def take_up(self, alive: Collection[str], *, lost: bool = True) -> None:
         """Go on with what the run before left: recordings of calls that still live, and of those that ended.
 
         Args:
             alive: channels of the PBX that no conversation looks after. Whatever a conversation looks after
                 is listened to for it by now.
+            lost: look for what nobody can go on with, too; for once after a start.
         """
-        found = self._found or await self._sealer.recover()
+        found = self._found or await self._sealer.recover(owner=self._owner)
         for recording in found.resumed:
             if recording in self._pads:
                 continue
@@ -109,8 +121,11 @@ class Keeper:
                 self._left[channel] = recording
             else:
                 self._own(self._finish(recording), f"seal {recording}")
+        if not lost:
+            return
         for path in found.orphans:
-            self._alert("a file in the spool belongs to no recording", str(path), "")
+            if not (self._owner and _is_growing(path)):
+                self._alert("a file in the spool belongs to no recording", str(path), "")
         self._own(self._close_lost(), "seal what was lost")
 
     async def _close_lost(self) -> None:
@@ -134,6 +149,8 @@ class Keeper:
             "jurisdiction": plan.basis.jurisdictions[0] if plan.basis.jurisdictions else "",
             "until": _until(plan.retention_days),
         }
+        if self._owner:
+            metadata[OWNER] = self._owner
         answer = {"form": consent.answer.kind, "value": consent.answer.value}
         head, marks = b"", [("answer", answer)]
         if wants_head(plan) and number == 1:
@@ -278,6 +295,14 @@ class Keeper:
             sha256=finished.sha256,
         )
         self._note(body, _call(recording))
+
+
+def _is_growing(path: Path) -> bool:
+    """Whether Asterisk writes it, for a controller that is about to seal it."""
+    try:
+        return time.time() - path.stat().st_mtime < GROWING_SECONDS
+    except OSError:
+        return True
 
 
 def _call(recording: str) -> str:

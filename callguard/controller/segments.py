@@ -78,7 +78,7 @@ class Segments:
         self._room, self._speaker, self._channel = room, speaker, channel
         self._confirm, self._guard, self._agent = confirm, guard, agent
         self._due = False
-        self._turn: asyncio.Task[None] | None = None
+        self._turn: asyncio.Task[Any] | None = None
         self._started = asyncio.Event()
         self._ending: set[asyncio.Task[float]] = set()
         self._before = 0.0
@@ -136,6 +136,13 @@ class Segments:
             for number in range(1, self.now.number):
                 await self.now.destroy(number)
 
+    def begin(self) -> None:
+        """The customer agreed after having been handed on: start the first segment, or one more."""
+        if self.now.recorder.id or self.now.tape is not None:
+            self.now = self._taping(self.now.number + 1)
+        self._turn = asyncio.get_running_loop().create_task(self._start(self.now), name="late start")
+        self._turn.add_done_callback(self._changed)
+
     def renew(self) -> None:
         """The parties changed: begin a new segment, now or when the pause is over."""
         if self._speaker.call.capture is Capture.PAUSED:
@@ -148,7 +155,7 @@ class Segments:
             self._turn = asyncio.get_running_loop().create_task(self._change(), name="new segment")
             self._turn.add_done_callback(self._changed)
 
-    def _changed(self, task: asyncio.Task[None]) -> None:
+    def _changed(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed(f"no new segment after a change of parties: {error}")
 
@@ -165,23 +172,29 @@ class Segments:
         await old.recorder.stop()
         self._finish(old)
         await asyncio.sleep(APART)
-        for _ in range(ATTEMPTS):
-            if self._speaker.call.capture not in {Capture.ON, Capture.PAUSED}:
-                return
-            try:
-                await self._press(number)
-                async with asyncio.timeout(START_SECONDS):
-                    await self._started.wait()
-            except (AsteriskError, TimeoutError) as error:
-                log.warning("a new segment did not start", call=old.name, number=number, why=str(error))
-                continue
+        if await self._start(self.now):
             body = CaptureBody(
                 kind=Kind.CAPTURE_STARTED, recording=old.name, segment=number, reason="the parties changed"
             )
             self._speaker.note(body)
-            return
+
+    async def _start(self, taping: Taping) -> bool:
+        """Have the dialplan start the recorder of this segment; returns whether it did."""
+        self._started.clear()
+        for _ in range(ATTEMPTS):
+            if self._speaker.call.capture not in {Capture.ORDERED, Capture.ON, Capture.PAUSED}:
+                return False
+            try:
+                await self._press(taping.number)
+                async with asyncio.timeout(START_SECONDS):
+                    await self._started.wait()
+            except (AsteriskError, TimeoutError) as error:
+                log.warning("a segment did not start", call=taping.name, number=taping.number, why=str(error))
+                continue
+            return True
         if self._speaker.call.state is State.TALKING:
-            self._failed("no new segment after a change of parties: the dialplan did not start it")
+            self._failed("the dialplan did not start a segment of the recording")
+        return False
 
     async def _press(self, number: int) -> None:
         """Have the dialplan start a MixMonitor on the customer's channel."""

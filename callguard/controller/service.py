@@ -15,12 +15,13 @@ import structlog
 
 from callguard import __version__
 from callguard.config import Config, load
-from callguard.controller.books import ledger_of
+from callguard.controller.books import WRITER, ledger_of
 from callguard.controller.conductor import Conductor
 from callguard.controller.desk import Desk
 from callguard.controller.door import Door
 from callguard.controller.figures import Watched
 from callguard.controller.keeping import measures_of, spool_of, vault_of
+from callguard.controller.pool import Pool
 from callguard.controller.register import Register
 from callguard.controller.rulebook import Rulebook
 from callguard.controller.switch import Switch
@@ -68,7 +69,7 @@ class Service:
             return False
         for entry in fresh.entries(self.rulebook):
             self.conductor.note(entry)
-        for section in ("asterisk", "ledger", "control", "spool", "vault"):
+        for section in ("asterisk", "ledger", "control", "pool", "spool", "vault"):
             if getattr(fresh.config, section) != getattr(self.rulebook.config, section):
                 log.warning("this section changes only with a restart", section=section)
         self.rulebook = fresh
@@ -100,9 +101,16 @@ async def service(path: Path, fronting: Fronting | None = None) -> AsyncIterator
     await asyncio.to_thread(warm_up)
     # What was loaded until here stays for good: the collector need not look at it during calls.
     gc.freeze()
-    ledger = ledger_of(config)
+    pool = None
     async with contextlib.AsyncExitStack() as stack:
+        if config.pool.name:
+            pool = Pool(config)
+            await pool.enter()
+            stack.push_async_callback(pool.leave)
+        ledger = ledger_of(config, config.app if pool else WRITER)
         await stack.enter_async_context(ledger)
+        if pool is not None:
+            await pool.join()
         host = socket.gethostname()
         await ledger.append(
             Entry.now(Controller(kind=Kind.CONTROLLER_STARTED, version=__version__, host=host))
@@ -119,6 +127,7 @@ async def service(path: Path, fronting: Fronting | None = None) -> AsyncIterator
             switch=Switch(config.control.state),
             register=register,
             sounds=rulebook.sounds,
+            peers=pool,
         )
         if vault is not None:
             await conductor.keep(vault, measures_of(config))
@@ -130,6 +139,8 @@ async def service(path: Path, fronting: Fronting | None = None) -> AsyncIterator
         if fronting is not None:
             front = await stack.enter_async_context(fronting(config, conductor.desk, conductor))
         await conductor.start()
+        if pool is not None:
+            pool.serve(conductor.take_from, conductor.look_at_switch)
         conductor.own(register.follow(), "follow the register")
         table = rulebook.planner.table.identity
         log.info("callguard runs", version=__version__, queues=list(config.queues), table=table)

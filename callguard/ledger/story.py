@@ -25,6 +25,7 @@ _OUTCOMES = {
     "prompt-cut-short": "did not hear the announcement to its end",
     "hung-up": "hung up during the announcement or the question",
     "exempt": "called a number that is never asked and never recorded",
+    "agent-asks": "was to be asked by the agent, and was not recorded until then",
     "not-sampled": "was told, but this call was not among those that are recorded",
     "switched-off": "was not recorded, because all recording was switched off",
     "system-fault": "was not recorded, because something failed",
@@ -55,6 +56,7 @@ def _consent(body: Content) -> str:
         "key": f" by pressing {answer.get('value')}",
         "button": " by a button",
         "speech": " by speech",
+        "agent": " to the agent, who confirmed it by key",
     }.get(str(answer.get("form")), "")
     places = ", ".join(body.get("jurisdictions", ()))
     return (
@@ -139,6 +141,7 @@ _SENTENCES: dict[str, Callable[[Content], str]] = {
     Kind.HOLD_LIFTED: lambda b: f"A reason not to record went away: {b['hold']}.",
     Kind.PARTY_JOINED: _party("joined"),
     Kind.PARTY_LEFT: _party("left"),
+    Kind.CALL_TAKEN_UP: lambda b: f"Another controller went on with the call: {b['before']} was gone.",
     Kind.CALL_CASE: lambda b: f"The call was assigned to case {b['case']} by {b['by']}.",
     Kind.PAYMENT: lambda b: (
         f"{b['by']} told of a payment, {b['reference']}, "

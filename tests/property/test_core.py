@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import ClassVar
 
+import pytest
 from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -488,6 +489,7 @@ class Core(RuleBasedStateMachine):
             assert steps < 20, "a dialogue that its timers do not end"
 
 
+@pytest.mark.timeout(400)
 def test_the_core_keeps_its_invariants():
     before = Core.events
     run_state_machine_as_test(
