@@ -269,9 +269,9 @@ class AriVerbs(ABC):
         return [channel_of(each) for each in answer]
 
     async def channels_of(self, app: str) -> set[str]:
-        """The ids of the channels that an application hears of: those it was given, and those it subscribed to.
+        """The channels that an application hears of: those it was given, and those it subscribed to.
 
-        An application that is gone still has those that it was given.
+        By id. An application that is gone still has those that it was given.
         """
         try:
             answer = await self.request("GET", f"applications/{_id(app)}")

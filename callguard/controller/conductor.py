@@ -178,6 +178,8 @@ class Conductor:
             await self.keeper.recover((former,) if former else whose)
         ours = []
         for each in left:
+            if each.channel in self.conversations:
+                continue
             channel = still_matters(each, channels)
             if channel is None:
                 outcome = each.call.outcome or Outcome.FAULT
@@ -548,9 +550,7 @@ class Conductor:
         if self.peers.shared:
             given = await ari.channels_of(app)
         else:
-            given = {
-                each.id for each in channels if any(app in part for part in each.app_data.split(",")[:2])
-            }
+            given = {each.id for each in channels if app in ",".join(each.app_data.split(",")[:2])}
         await self._adopt_all(channels, given)
         if self._left is not None:
             left, self._left = self._left, None

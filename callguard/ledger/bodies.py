@@ -42,6 +42,14 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakenUp:
+    """Another controller of the pool goes on with the call: the one that wrote this entry."""
+
+    kind: ClassVar[Kind] = Kind.CALL_TAKEN_UP
+    before: str  #: which controller it was that died or hung
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ruled:
     """Which law was applied to whom on what evidence, and what the queue may record on this call."""
 
@@ -310,6 +318,7 @@ AnyBody = (
     | Hold
     | PartyChanged
     | CaseAssigned
+    | TakenUp
     | Payment
     | Violation
     | Rescued
@@ -351,7 +360,7 @@ _CLASSES: dict[Kind, type[Any]] = {
     Kind.RECORDING_OFF: Switch,
     Kind.RECORDING_ON: Switch,
     **{c.kind: c for c in (Arrived, Answered, Consent, Routed, Violation, Rescued, Fault, Ended, Retention)},
-    **{c.kind: c for c in (KeyChanged, Recovered, RegisterChanged, Ruled, CaseAssigned, Payment)},
+    **{c.kind: c for c in (KeyChanged, Recovered, RegisterChanged, Ruled, TakenUp, CaseAssigned, Payment)},
 }
 _NAMES: dict[type[Any], tuple[str, ...]] = {
     c: tuple(f.name for f in fields(c) if f.name != "kind") for c in _CLASSES.values()

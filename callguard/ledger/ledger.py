@@ -236,10 +236,15 @@ class Ledger:
         asked = reading.Question(terms=sought, after=after, since=since, until=until, limit=limit)
         return await self._readers.ask(asked.answer)
 
-    async def open_calls(self, within: timedelta = timedelta(days=1)) -> list[str]:
-        """The calls that arrived within the last day and have not ended, for a controller that starts."""
+    async def open_calls(self, within: timedelta = timedelta(days=1), *, by: str = "") -> list[str]:
+        """The calls that arrived within the last day and have not ended, for a controller that starts.
+
+        Args:
+            within: how far to look back.
+            by: only those that this writer took, or took up from another one.
+        """
         return await self._readers.ask(
-            lambda connection: reading.open_calls(connection, datetime.now(UTC) - within)
+            lambda connection: reading.open_calls(connection, datetime.now(UTC) - within, by)
         )
 
     # -- within -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from sqlalchemy import column as named
 from callguard.errors import LedgerError
 
 #: The newest revision in ``migrations/versions``; a database that has it needs nothing.
-NEWEST = "0001"
+NEWEST = "0002"
 
 _DIRECTORY = Path(__file__).parent / "migrations"
 

@@ -74,3 +74,13 @@ outbox = Table(
 )
 Index("outbox_by_state", outbox.c.endpoint, outbox.c.state, outbox.c.due)
 Index("outbox_by_call", outbox.c.endpoint, outbox.c.call, outbox.c.sequence, unique=True)
+
+#: Which process answers for which controller of a pool; see `callguard.ledger.leases`.
+leases = Table(
+    "leases",
+    metadata,
+    Column("member", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("holder", Text, nullable=False),  # empty: nobody, and nothing is left to take up
+    Column("beats", BigInteger, nullable=False),
+)

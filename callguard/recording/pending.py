@@ -22,6 +22,9 @@ from callguard.errors import RecordingError
 #: Within the spool; its mode keeps Asterisk's group out.
 DIRECTORY = ".sealing"
 
+#: What metadata call the controller that seals it, where several do.
+OWNER = "controller"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
@@ -68,6 +71,11 @@ class Pending:
     def hold(self) -> int | None:
         """From which sample on nothing may be sealed: the earliest that anybody asked for."""
         return min(self.holds.values(), default=None)
+
+    @property
+    def owner(self) -> str:
+        """The controller that seals it; empty where there is only one."""
+        return self.metadata.get(OWNER, "")
 
     def note(self, kind: str, start: int, end: int | None, detail: Mapping[str, str]) -> Mark:
         """Add a mark."""
@@ -135,6 +143,8 @@ class Pending:
         for path in sorted((spool / DIRECTORY).glob("*.json")):
             try:
                 found.append(cls._read(json.loads(path.read_text("utf-8"))))
+            except FileNotFoundError:
+                continue  # of another controller, which has just sealed the end of it
             except (ValueError, KeyError, TypeError) as error:
                 raise RecordingError(
                     f"{path}: the sealer's state is damaged ({error}); move the file away, then the capture "

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from callguard.errors import CallguardError, RecordingError
 from callguard.recording.capture import Capture
 from callguard.recording.kernel import Closing
 from callguard.recording.measures import Listener, Measures, Recovered
-from callguard.recording.pending import Mark, Pending, Silence
+from callguard.recording.pending import OWNER, Mark, Pending, Silence
 from callguard.recording.safe import Certificate, Finished, Safe
 from callguard.recording.spool import RATE, Spool
 from callguard.recording.strand import Strand
@@ -80,7 +80,9 @@ class Sealer:
         for capture in self._captures.values():
             capture.strand.close()
 
-    async def recover(self, *, hold: bool = False) -> Recovered:
+    async def recover(
+        self, *, hold: bool = False, owner: str = "", former: Collection[str] = ()
+    ) -> Recovered:
         """Take up what a run before this one left, and lose or double no sample of it.
 
         Where a recording ends in the vault says where to go on in the spool, for both count the same samples.
@@ -88,6 +90,8 @@ class Sealer:
         Args:
             hold: put what was not sealed before on hold, until the controller found out what happened while
                 it was away, and releases it.
+            owner: whose all of this is from now on, where several controllers seal out of one spool.
+            former: whose it was: only theirs is taken up. Nobody: everything.
 
         Raises:
             RecordingError: a state file in the spool is damaged.
@@ -95,9 +99,14 @@ class Sealer:
         found: dict[str, list[str]] = {"resumed": [], "ended": [], "complete": [], "destroyed": []}
         known = Pending.all(self._spool.directory)
         for pending in known:
-            if pending.recording not in self._captures:
-                found[await self._take_up(self._capture(pending), hold=hold)].append(pending.recording)
+            if pending.recording in self._captures or (former and pending.owner not in former):
+                continue
+            if owner:
+                pending.metadata = {**pending.metadata, OWNER: owner}
+                pending.save(self._spool.directory)
+            found[await self._take_up(self._capture(pending), hold=hold)].append(pending.recording)
         belonging = {path for capture in self._captures.values() for path in capture.strand.paths}
+        belonging.update(path for pending in known for path in pending.paths)
         orphans = sorted(path for path in self._spool.directory.glob("*.sln") if path not in belonging)
         return Recovered(
             resumed=tuple(found["resumed"]),
@@ -136,8 +145,11 @@ class Sealer:
             Each such recording, with what is now known to be missing, or why it could not be closed.
         """
         lost = {}
-        for name in await self._turns.in_thread(self._safe.unfinished):
-            if name not in self._captures:
+        unfinished = await self._turns.in_thread(self._safe.unfinished)
+        # Looked at later than that: what another controller still seals is there, or complete by now.
+        sealing = {pending.recording for pending in Pending.all(self._spool.directory)}
+        for name in unfinished:
+            if name not in sealing | set(self._captures) and not self._safe.is_finished(name):
                 lost[name] = await self._turns.in_thread(self._close_one, name)
         return lost
 
