@@ -229,7 +229,8 @@ ANSWERS: Mapping[Flag, Answer] = {
     Flag.PAUSE_FOR_PAYMENT: _answer(
         _N,
         "recording pauses while card data are spoken",
-        "nothing by itself: let the agent stop the recording, or send payments to an unrecorded queue",
+        "gives agents and programs a proven pause, and pauses by itself when a number is keyed; that one is "
+        "spoken it cannot know",
     ),
     Flag.STAFF_LINE: _answer(
         _J,
