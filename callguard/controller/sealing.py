@@ -6,6 +6,7 @@ Where the vault is not enabled there is no keeper, and recordings stay in the sp
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,12 +18,12 @@ import structlog
 from callguard.consent import Call
 from callguard.consent import events as ev
 from callguard.consent.words import ConsentEntry, Plan
-from callguard.controller.cardguard import CardGuard
+from callguard.controller.cardguard import HEARD_LATE, CardGuard
 from callguard.controller.figures import Sealing
 from callguard.controller.keypad import Keypad
-from callguard.controller.leftover import Leftover
+from callguard.controller.leftover import Leftover, pad_for
 from callguard.controller.tape import SealedTape
-from callguard.errors import CallguardError
+from callguard.errors import CallguardError, RecordingError
 from callguard.law import Flag
 from callguard.ledger import Kind
 from callguard.ledger.bodies import AnyBody, Capture, Retention
@@ -34,6 +35,9 @@ from callguard.vault import Vault
 from callguard.vault.store import name as recording_of
 
 log = structlog.get_logger(__name__)
+
+#: The purpose of the hold of keys in a recording of which it is not yet known who looks after it.
+UNHEARD = "unheard"
 
 #: A file that did not grow for so long is nobody's recording: Asterisk writes each every 2 s.
 GROWING_SECONDS = 10.0
@@ -181,29 +185,13 @@ class Keeper:
         self._pads[recording] = pad
         for tones, arrived in self._unheard.pop(recording, ()):
             pad.heard(_number(recording), tones, arrived)
+        with contextlib.suppress(RecordingError):  # it is only about to begin
+            self._sealer.release(recording, UNHEARD)
 
     def _leftover(self, recording: str) -> Keypad:
-        call, number = _call(recording), _number(recording)
-
-        def fired() -> None:
-            self._alert("card guard", f"a number was keyed; from there on {recording} is erased", call)
-            pad.resumed()
-
-        def erased(offset: int, until: int, why: str) -> None:
-            body = Capture(
-                kind=Kind.CAPTURE_ERASED,
-                recording=call,
-                segment=number,
-                offset=offset,
-                until=until,
-                rate=RATE,
-                reason=why,
-            )
-            self._note(body, call)
-
-        pad = Keypad(self._guard(), fired, self._own)
-        pad.begun(Leftover(number, SealedTape(self._sealer, recording), erased), listened=True)
-        return pad
+        call, tape = _call(recording), SealedTape(self._sealer, recording)
+        segment = Leftover(call, _number(recording), tape, self._note)
+        return pad_for(segment, self._guard(), lambda what: self._alert(what, recording, call), self._own)
 
     async def hear_out(self, call: str, number: int) -> None:
         """The recorder stopped: listen to all that came."""
@@ -280,6 +268,9 @@ class Keeper:
             pad.heard(_number(recording), tones, arrived)
         else:
             self._unheard.setdefault(recording, []).append((tones, arrived))
+            if tones:
+                first = max(0, tones[0].start - round(HEARD_LATE * RATE))
+                self._sealer.hold(recording, first, UNHEARD)
 
     def finished(self, recording: str, finished: Finished) -> None:
         """A recording is complete: the ledger holds its length and hash."""

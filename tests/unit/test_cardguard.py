@@ -405,6 +405,20 @@ async def test_when_the_call_is_over_nothing_is_waited_for():
     assert room.segment.tape.holds[-1] is None
 
 
+async def test_a_segment_is_not_over_before_it_is_erased():
+    room = Room()
+    room.segment.slow = asyncio.Event()
+    room.press(6)
+    room.pad.call_over()
+    over = asyncio.create_task(room.pad.over(1))
+    await asyncio.sleep(0.05)
+    assert not over.done()
+    room.segment.slow.set()
+    async with asyncio.timeout(1):
+        await over
+    assert room.segment.erased
+
+
 async def test_what_a_controller_before_held_is_still_held():
     room = Room()
     left = Segment(2, Tape(left=4000))
