@@ -55,6 +55,11 @@ lint: install  ## Style, types, and the arrows of the house
 test: lint  ## Everything that has to be true before a change lands
 	@$(BIN)/pytest -q -m "not slow" --numprocesses 2 $(ARGS) tests/unit tests/property
 	@$(BIN)/pytest -q -m "not slow" --numprocesses 3 --dist loadfile $(ARGS) tests/live
+	@CALLGUARD_LAB_ASTERISK=16 $(BIN)/pytest -q -m "oldest and not slow" --numprocesses 4 --dist loadfile $(ARGS) tests/live
+
+.PHONY: live-oldest
+live-oldest: install  ## All the live tests on Asterisk 16, the oldest that it works with
+	@CALLGUARD_LAB_ASTERISK=16 $(BIN)/pytest -q -m "not slow" --numprocesses 3 --dist loadfile $(ARGS) tests/live
 
 .PHONY: invariants
 invariants: install  ## A million random events through the core (EVENTS=n)

@@ -8,6 +8,7 @@ import socket
 from itertools import count
 
 import aiohttp
+import pytest
 import pytest_asyncio
 
 from callguard.config.dialplan import shipped_dialplan
@@ -172,6 +173,7 @@ async def test_five_requests_at_once_pause_once_and_the_command_line_goes_on_and
     assert second["by"].startswith("command line of ")
 
 
+@pytest.mark.oldest
 async def test_a_telephone_pauses_drops_and_ends_by_its_keys(house):
     _, out = await house.site.command("phones", "keys", AGENT, "--json")
     keys = {action: place.removeprefix(house.base) for action, place in json.loads(out)[AGENT].items()}

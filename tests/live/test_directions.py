@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from callguard.lab import audio
 from callguard.lab.world import AGENT_HZ
 
@@ -12,6 +14,7 @@ FIRST_HZ, LAST_HZ = 620.0, 900.0
 NOTHING, LAST = 3.0, 2.0
 
 
+@pytest.mark.oldest
 async def test_a_phone_that_sends_nothing_moves_nothing(house):
     phone = await house.lab.world.call("102", caller_id=CALLER)
     await phone.answered()

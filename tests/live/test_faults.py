@@ -72,6 +72,7 @@ async def test_a_killed_controller_costs_nobody_the_call(house):
     assert (await play(house.lab, house.site, YES, caller=next(CALLERS))).problems == []
 
 
+@pytest.mark.oldest
 async def test_a_frozen_controller_costs_nobody_the_call(house):
     before = captured(house)
     caller, phone = await in_the_prompt(house)

@@ -3,6 +3,8 @@
 import asyncio
 from itertools import count
 
+import pytest
+
 from callguard.lab import audio
 from callguard.lab.scenarios import AFTER_HZ, BEFORE_HZ, ENOUGH_SECONDS, SCENARIOS, Scenario, play
 from callguard.lab.world import AGENT_HZ
@@ -11,6 +13,7 @@ from callguard.lab.world import AGENT_HZ
 CALLERS = (f"+1512555{number:04d}" for number in count(100))
 
 
+@pytest.mark.oldest
 async def test_every_scenario_of_the_demo_ends_as_it_must(house):
     async with asyncio.TaskGroup() as group:
         tasks = [
