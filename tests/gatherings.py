@@ -43,6 +43,8 @@ class Gathering:
     agent: Phone | None = None
     newcomer: Phone | None = None
     asked: bool = True  #: whether a newcomer comes who has to be asked
+    outcome: str = "granted"  #: of the call, in the end
+    never: bool = False  #: the newcomer uses a telephone that is never recorded
     call: str = ""
     problems: list[str] = field(default_factory=list)
 
@@ -192,7 +194,32 @@ async def outbound(g: Gathering) -> None:
     g.asked = False
 
 
+async def agent_announces(g: Gathering) -> None:
+    """Nobody but the agent tells the customer, and says by key that the customer agreed; or does not."""
+    g.asked = False
+    g.customer = await g.lab.world.call(f"3{g.number:02d}", caller_id=g.caller)
+    await g.customer.answered()
+    await g.customer.speak(CUSTOMER_HZ)
+    g.agent = await g.lab.world.agent(g.one).next_call(40)
+    await g.agent.speak(AGENT_HZ)
+    g.call = g.site.call_of(g.caller)
+    await asyncio.sleep(1)
+    g.outcome = "granted" if g.agrees else "agent-asks"
+    if g.agrees:
+        await g.agent.press("*1")
+        await g.site.until_entry("capture.started", g.call, 20)
+
+
+async def staff_line(g: Gathering) -> None:
+    """The call is passed on to a telephone that is never recorded."""
+    await blind(g)
+    g.asked, g.never = False, True
+    await g.site.until_entry("capture.confirmed", g.call, 20)
+
+
 SCENES: dict[str, Scene] = {
+    "the agent announces": agent_announces,
+    "never recorded telephone": staff_line,
     "inbound": inbound,
     "outbound": outbound,
     "blind transfer": blind,
@@ -206,7 +233,7 @@ SCENES: dict[str, Scene] = {
 }
 
 #: Those of which a newcomer who refuses makes no difference, because none comes.
-ALONE = {"inbound", "attended, failed", "attended, aborted", "agent hangs up"}
+ALONE = {"never recorded telephone", "inbound", "attended, failed", "attended, aborted", "agent hangs up"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +260,17 @@ def plan() -> list[tuple[str, bool]]:
 
 
 @contextlib.asynccontextmanager
-async def house(places: int):
-    """A laboratory with a queue, an agent and a newcomer for each of so many calls."""
-    queues, numbers, settings = {}, ["[lab-numbers]"], {}
-    for number in range(places):
+async def house(names: list[str]):
+    """A laboratory with a queue, an agent and a newcomer for each of these scenarios."""
+    queues, numbers, settings, never = {}, ["[lab-numbers]"], {}, []
+    places = len(names)
+    for number, name in enumerate(names):
         queues[f"q{number}"] = f"one-{number}"
         queues[f"r{number}"] = f"two-{number}"
-        settings[f"q{number}"] = {"purposes": ["quality"], "minimum_form": "explicit"}
+        by = "agent" if name == "the agent announces" else "callguard"
+        settings[f"q{number}"] = {"purposes": ["quality"], "minimum_form": "explicit", "announced_by": by}
+        if name == "never recorded telephone":
+            never.append(f"PJSIP/two-{number}")
         numbers += [
             f"exten => 3{number:02d},1,Answer()",
             f" same => n,Gosub(callguard,consent,1(q{number},r{number}))",
@@ -258,7 +289,9 @@ async def house(places: int):
         ]
     text = "\n".join(numbers) + "\n"
     async with Lab(shipped_dialplan(), numbers=text, queues=queues) as lab:
-        site = Site(lab, settings={"site": {"jurisdiction": "US-TX"}, "queues": settings})
+        site = Site(
+            lab, settings={"site": {"jurisdiction": "US-TX", "staff_lines": never}, "queues": settings}
+        )
         await lab.pbx.load_dialplan(dialplan=site.dialplan(), numbers=text)
         async with site:
             yield lab, site
@@ -316,7 +349,9 @@ def _newcomer(g: Gathering) -> str:
 async def _examined(g: Gathering) -> Row:
     await g.site.until_entry("call.ended", g.call, 30)
     entries = g.site.entries(g.call)
-    recorded = g.agrees or g.name != "outbound"
+    recorded = g.agrees or g.name not in {"outbound", "the agent announces"}
+    if g.name == "outbound" and not g.agrees:
+        g.outcome = "refused"
     survives = True
     if recorded:
         caller, other, rate = await g.site.recording(g.call)
@@ -325,7 +360,7 @@ async def _examined(g: Gathering) -> Row:
         g.want(g.call not in g.site.kept(), "something was kept of a call that was refused")
     told, paused = _told(g, entries), _paused(g, entries)
     ended = entries[-1]["body"]
-    g.want(ended["outcome"] == ("granted" if recorded else "refused"), f"ended as {ended['outcome']}")
+    g.want(ended["outcome"] == g.outcome, f"ended as {ended['outcome']}")
     violations = [e["body"] for e in entries if e["kind"] == "violation"]
     g.want(not violations, f"violations without a recorder of others: {violations}")
     faults = [e["body"] for e in entries if e["kind"] == "fault"]
@@ -345,7 +380,7 @@ def _voices(g: Gathering, caller: Any, other: Any, rate: int) -> bool:
         g.want(audio.seconds_of_tone(last, rate, CUSTOMER_HZ) > ENOUGH, "the recording did not go on")
     else:
         g.want(newcomer <= NOTHING, f"{newcomer:.2f} s of somebody who did not agree are in the recording")
-    if g.asked and g.newcomer is not None and not g.agrees:
+    if g.newcomer is not None and ((g.asked and not g.agrees) or g.never):
         end = caller[-round(1.0 * rate) :]
         g.want(not end.any(), "the customer was recorded with somebody who had refused")
     return len(g.problems) == before
@@ -367,10 +402,10 @@ def _told(g: Gathering, entries: list[dict[str, Any]]) -> bool:
 def _paused(g: Gathering, entries: list[dict[str, Any]]) -> bool:
     """Whether the recording was paused for the one who was not told, and for nobody else."""
     holds = [e["body"]["hold"] for e in entries if e["kind"] == "capture.paused"]
-    wanted = 1 if g.asked and g.newcomer is not None else 0
+    wanted = 1 if g.newcomer is not None and (g.asked or g.never) else 0
     g.want(len(holds) == wanted, f"paused for {holds}")
     resumed = [e for e in entries if e["kind"] == "capture.resumed"]
-    if wanted and g.agrees:
+    if wanted and g.agrees and not g.never:
         g.want(len(resumed) == 1, f"resumed {len(resumed)} times")
     else:
         # When the one who refused has left, it may go on.
@@ -382,7 +417,7 @@ def _paused(g: Gathering, entries: list[dict[str, Any]]) -> bool:
 
 async def play_all(wanted: list[tuple[str, bool]]) -> list[Row]:
     """All at the same time."""
-    async with house(len(wanted)) as (lab, site):
+    async with house([name for name, _ in wanted]) as (lab, site):
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(play(lab, site, name, number, agrees=agrees))
