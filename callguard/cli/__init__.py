@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from callguard import __version__
+from callguard.cli.logs import set_up_logs
 from callguard.errors import CallguardError
 
 #: Command -> module and name within it.
@@ -68,6 +69,9 @@ def callguard() -> None:
 
 def main(*args: Any) -> None:
     """Run a command; an error of ours is a message and exit status 1, not a traceback."""
+    if not args:
+        # The process is ours: what is logged goes to standard error, and not between what `--json` prints.
+        set_up_logs("warning", "text")
     try:
         callguard.main(args=list(args) or None, prog_name="callguard")
     except CallguardError as error:

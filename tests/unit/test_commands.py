@@ -1,7 +1,11 @@
 """The command line as a whole, and that the README knows all of it."""
 
+import asyncio
+import json
 import re
+import sys
 import tomllib
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ from click.testing import CliRunner
 
 from callguard.cli import COMMANDS, callguard, main
 from callguard.cli.logs import without_secrets
+from fakes.ami_server import FakeAmi
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -31,6 +36,21 @@ def test_an_error_of_ours_is_a_message_and_no_traceback(tmp_path, capsys):
     assert said.startswith("callguard: ")
     assert "no such file" in said
     assert "Traceback" not in said
+
+
+async def test_what_is_printed_for_programs_has_no_log_in_it(tmp_path):
+    async with FakeAmi() as asterisk:
+        config = tmp_path / "config.yaml"
+        config.write_text(
+            "site: {name: Acme, country: US}\nqueues: {sales: {}}\n"
+            "asterisk: {ari: {password: one}, "
+            f"ami: {{port: '{asterisk.port}', username: callguard, password: {asterisk.secret}}}}}\n"
+            f"control: {{socket: '{tmp_path}/none.sock', state: '{tmp_path}'}}\n"
+        )
+        command = (sys.executable, "-m", "callguard", "stop-all", "--json", "-c", str(config))
+        process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
+        out, err = await process.communicate()
+    assert json.loads(out)["recording_off"] is True, err.decode()
 
 
 def test_every_make_target_of_the_readme_exists():
