@@ -62,6 +62,7 @@ class Facts:
     website: str = ""  #: where more is to be read, as it is spoken
     yes_key: str = "1"
     no_key: str = "2"
+    spoken: bool = False  #: callers may answer by voice as well
     withdraw_key: str = ""  #: stops the recording later; told after a yes
     objection_key: str = ""  #: stops the recording; told in the announcement where nothing is asked
     alternatives: str = ""  #: key of the other ways a refuser hears; empty: refusers are served unrecorded

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from callguard.errors import PromptError
 from callguard.prompts import textfile
 from callguard.prompts.facts import KEYS, PURPOSES, Duration, Unit
-from callguard.prompts.phrasing import TEXTS
+from callguard.prompts.phrasing import SPOKEN, TEXTS
 from callguard.prompts.plural import PLURALS
 
 STRICT = ConfigDict(extra="forbid", frozen=True, alias_generator=lambda name: name.replace("_", "-"))
@@ -96,7 +96,8 @@ class Language(BaseModel):
             for form, text in forms.items():
                 if form not in rule.exact or "{" in text:
                     places(text, ("n",))
-        _same("text", self.texts, TEXTS)
+        offers = SPOKEN & set(self.texts)
+        _same("text", self.texts, TEXTS if offers else set(TEXTS) - SPOKEN)
         for key, text in self.texts.items():
             check_text(key, text, self.wording)
         return self

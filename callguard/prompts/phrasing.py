@@ -28,6 +28,20 @@ def _served(facts: Facts) -> bool:
     return not facts.alternatives
 
 
+def _by_key(facts: Facts) -> bool:
+    """Nobody listens, so nothing may offer to speak."""
+    return not facts.spoken
+
+
+def _by_voice(facts: Facts) -> bool:
+    """Somebody listens: the prompt asks for a phrase, which is understood better than a word."""
+    return facts.spoken
+
+
+def _all(*conditions: Callable[[Facts], bool]) -> Callable[[Facts], bool]:
+    return lambda facts: all(holds(facts) for holds in conditions)
+
+
 _equal = Sentence("question-equal", when=lambda f: f.equal_service)
 
 #: What an agent is told, and nobody else on the call.
@@ -53,22 +67,27 @@ PROMPTS: Mapping[str, tuple[Sentence, ...]] = {
     ),
     "question": (
         _equal,
-        Sentence("question", ("yes_key", "no_key"), _served),
-        Sentence("question-elsewhere", ("yes_key", "no_key"), _elsewhere),
+        Sentence("question", ("yes_key", "no_key"), _all(_served, _by_key)),
+        Sentence("question-elsewhere", ("yes_key", "no_key"), _all(_elsewhere, _by_key)),
+        Sentence("question-spoken", ("yes_key", "no_key"), _all(_served, _by_voice)),
+        Sentence("question-spoken-elsewhere", ("yes_key", "no_key"), _all(_elsewhere, _by_voice)),
     ),
     "question-opt-out": (
         _equal,
-        Sentence("question-opt-out", ("no_key",), _served),
-        Sentence("question-opt-out-elsewhere", ("no_key",), _elsewhere),
+        Sentence("question-opt-out", ("no_key",), _all(_served, _by_key)),
+        Sentence("question-opt-out-elsewhere", ("no_key",), _all(_elsewhere, _by_key)),
+        Sentence("question-opt-out-spoken", ("no_key",), _all(_served, _by_voice)),
+        Sentence("question-opt-out-spoken-elsewhere", ("no_key",), _all(_elsewhere, _by_voice)),
     ),
     "leave": (
         _equal,
         Sentence("leave", ("no_key",), _served),
         Sentence("leave-elsewhere", ("no_key",), _elsewhere),
     ),
-    "invalid": (Sentence("invalid"),),
+    "invalid": (Sentence("invalid", when=_by_key), Sentence("invalid-spoken", when=_by_voice)),
     "thanks": (
-        Sentence("thanks"),
+        Sentence("thanks", when=_by_key),
+        Sentence("thanks-spoken", when=_by_voice),
         Sentence("thanks-withdraw", ("withdraw_key",), lambda f: bool(f.withdraw_key)),
     ),
     "unrecorded": (Sentence("unrecorded"),),
@@ -76,8 +95,20 @@ PROMPTS: Mapping[str, tuple[Sentence, ...]] = {
     **{name: (Sentence(name),) for name in TO_AGENTS},
 }
 
-#: Every text that a language file has to hold, with its placeholders.
+#: Every text of a language file, with its placeholders.
 TEXTS: Mapping[str, tuple[str, ...]] = {s.key: s.places for said in PROMPTS.values() for s in said}
+
+#: Those that a language file may leave out, all of them together: callers in it answer by keys only.
+SPOKEN = frozenset(
+    {
+        "question-spoken",
+        "question-spoken-elsewhere",
+        "question-opt-out-spoken",
+        "question-opt-out-spoken-elsewhere",
+        "invalid-spoken",
+        "thanks-spoken",
+    }
+)
 
 
 def sentences(name: str, facts: Facts) -> tuple[Sentence, ...]:

@@ -86,6 +86,12 @@ class Texts:
             PromptError: no such prompt, language, purpose or key, or a fact that must be stated is not set.
         """
         spoken = self._languages[self.resolve(language)]
+        for sentence in sentences(name, facts):
+            if sentence.key not in spoken.texts:
+                raise PromptError(
+                    f"{spoken.language!r} has no words that offer to speak; add prompts.texts."
+                    f"{spoken.language}.{sentence.key}, or take the language out of speech.languages"
+                )
         said = [
             spoken.texts[sentence.key].format(**{p: self._words(p, spoken, facts) for p in sentence.places})
             for sentence in sentences(name, facts)
