@@ -56,6 +56,7 @@ class Speech(Section):
     checks: FilePath = Path("/var/lib/callguard/speech")
     workers: Annotated[int, Field(ge=1, le=32)] = 2
     pause_seconds: Annotated[float, Field(ge=0.3, le=2)] = 0.6
+    interrupt_announcement: bool = False
     patience_seconds: Annotated[float, Field(ge=0.5, le=10)] = 3.0
     languages: dict[Language, Listening] = Field(default_factory=lambda: {"en": Listening()})
     servers: dict[Name, SpeechServer] = Field(default_factory=dict)

@@ -9,16 +9,19 @@ same queue and the same places are the same, so they are made once; only what de
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
+
 from callguard.config import Config
-from callguard.consent.words import Basis, Form, OnRefusal, Outcome, Plan, Prompt
+from callguard.consent.words import Basis, Form, OnRefusal, Outcome, Plan, Prompt, Spoken
 from callguard.controller.register import Register
 from callguard.controller.terms import agents_agreed, agents_at, other_ways, terms_of
 from callguard.controller.tones import tone_interval
+from callguard.errors import PromptError
 from callguard.law import (
     Admission,
     Flag,
@@ -37,10 +40,15 @@ from callguard.prompts.build import Needed
 from callguard.prompts.facts import Duration, Facts
 from callguard.prompts.library import Library, in_turn
 from callguard.prompts.phrasing import TO_AGENTS
+from callguard.speech import Limits
+
+log = structlog.get_logger(__name__)
 
 #: How many plans are kept. A site sees a few dozen places; a flood of odd numbers must not fill memory.
 KEPT_PLANS = 2000
 
+#: What a recogniser's result may need besides on its way to the decision (seconds).
+SPEECH_SLACK = 1.0
 
 #: Forms in which a person who says nothing has agreed.
 SILENT = frozenset({Form.NOTICE.value, Form.IMPLIED.value, Form.OPT_OUT.value})
@@ -84,6 +92,8 @@ class Planner:
         self._register = register
         self._terms = {queue: terms_of(config, queue) for queue in config.queues}
         self._kept: dict[tuple[object, ...], Planned] = {}
+        #: Whether somebody listens to callers in a language now. Until it is set, nobody does.
+        self.hears: Callable[[str], bool] = lambda _: False
 
     def plan(self, request: Request, call: str, *, switched_off: bool = False) -> Planned:
         """The plan for a call; ``call`` is its id, by which sampling is decided.
@@ -108,6 +118,8 @@ class Planner:
             plan = replace(plan, capture=False, uncaptured=Outcome.NOT_SAMPLED)
         elif self._register and self._register.prior(request.caller, planned.admission.purposes, now):
             plan = replace(plan, prior=True)
+        if plan.spoken is not None and not self.hears(plan.spoken.language):
+            plan = replace(plan, spoken=None)
         return replace(planned, plan=plan, sampled=chosen)
 
     def for_parties(
@@ -291,7 +303,36 @@ class Planner:
             commit_seconds=dialogue.commit_seconds,
             confirm_seconds=dialogue.confirm_seconds,
             keys_cut_question=dialogue.keys_cut_question,
+            spoken=self._spoken(question, facts, languages) if asks else None,
         )
+
+    def _spoken(self, question: str, facts: Facts, languages: tuple[str, ...]) -> Spoken | None:
+        """How the caller may answer by voice, if one language is spoken and somebody may listen to it."""
+        speech, withdraw = self.config.speech, self.config.dialogue.withdraw_key
+        if len(languages) != 1 or languages[0] not in listened(self.config):
+            return None
+        [language] = languages
+        facts = replace(facts, spoken=True)
+        try:
+            prompts = [self.library.prompt(name, language, facts) for name in (question, "invalid")]
+            thanks = self.library.prompt("thanks", language, replace(facts, withdraw_key=withdraw))
+        except PromptError as error:
+            log.warning("callers answer by keys only", language=language, why=str(error))
+            return None
+        return Spoken(
+            language=language,
+            question=prompts[0],
+            unheard=prompts[1],
+            thanks=thanks,
+            withdraw_keys=frozenset({withdraw}),
+            seconds=Limits().longest + speech.pause_seconds + speech.patience_seconds + SPEECH_SLACK,
+            in_announcement=speech.interrupt_announcement,
+        )
+
+
+def listened(config: Config) -> frozenset[str]:
+    """The languages in which callers may answer by voice, as far as the configuration goes."""
+    return frozenset(config.speech.languages) if config.speech.enabled else frozenset()
 
 
 def silent(plan: Plan, outcome: Outcome) -> Plan:
@@ -346,6 +387,9 @@ def needed(config: Config, table: Table) -> Iterable[Needed]:
         for language in config.languages(queue):
             for name, facts in _variants(config, table, queue):
                 yield Needed(name=name, language=language, facts=facts)
+            if language in listened(config):
+                for name, facts in _spoken_variants(config, queue):
+                    yield Needed(name=name, language=language, facts=facts)
         for name in TO_AGENTS:
             yield Needed(name=name, language=config.languages(queue)[0], facts=Facts())
 
@@ -389,6 +433,18 @@ def _variants(config: Config, table: Table, queue: str) -> Iterator[tuple[str, F
         yield name, usual
     for alternatives in elsewhere - {""}:
         yield "alternatives", replace(usual, alternatives=alternatives)
+
+
+def _spoken_variants(config: Config, queue: str) -> Iterator[tuple[str, Facts]]:
+    """What is said besides to callers who may answer by voice."""
+    dialogue = config.dialogue
+    usual = Facts(yes_key=dialogue.yes_key, no_key=dialogue.no_key, spoken=True)
+    elsewhere = {other_ways(config, queue, duty=duty) for duty in (False, True)}
+    for equal, alternatives in itertools.product((False, True), {"", *elsewhere}):
+        for name in ("question", "question-opt-out"):
+            yield name, replace(usual, equal_service=equal, alternatives=alternatives)
+    yield "invalid", usual
+    yield "thanks", replace(usual, withdraw_key=dialogue.withdraw_key)
 
 
 def _told_of_tones(config: Config) -> tuple[bool, ...]:
