@@ -147,6 +147,7 @@ class Conductor:
         """Connect. AMI first: a capture that could not be stopped must not be started."""
         whose = self.peers.taken_over if self.peers.shared else ("",)
         self._left = [left for by in whose for left in await left_behind(self.ledger, self.planner, by)]
+        self.own(self._listen(), "start the recognisers of speech")
         await self.ami.start()
         await self.link.start()
 
@@ -163,6 +164,15 @@ class Conductor:
         await self._adopt_all(channels, await ari.channels_of(app))
         await self._take_up(ari, await left_behind(self.ledger, self.planner, app), former=app)
         await self.floor.asides.sweep(channels, app)
+
+    async def _listen(self) -> None:
+        """Make ready for callers who answer by voice; until then, and where it fails, they answer by keys."""
+        listeners = self.floor.listeners
+        try:
+            await listeners.start()
+        except CallguardError as error:
+            self.alert("callers cannot answer by voice", str(error), "")
+        self.planner.hears = listeners.serves
 
     async def _take_up(self, ari: Ari, left: list[Left], *, former: str = "") -> None:
         """Go on with the calls and the recordings that a controller before this one left.
@@ -284,6 +294,7 @@ class Conductor:
     def take_over(self, config: Config, planner: Planner, sounds: Sounds | None) -> None:
         """From the next call on, these rules."""
         self.config, self.planner = config, planner
+        planner.hears = self.floor.listeners.serves
         self.floor.sounds = sounds
         self.entrance.codes = agent_codes(config)
 
@@ -575,6 +586,7 @@ class Conductor:
     def _ari_down(self, why: str) -> None:
         log.debug("ARI is gone", why=why)
         self.floor.asides.lost()
+        self.floor.listeners.lost()
 
     async def _ami_up(self, ami: Ami) -> None:
         """What ended while nobody told us, and what records although recording is switched off."""

@@ -23,13 +23,14 @@ from callguard.config import Config
 from callguard.consent import Call, Capture, Plan, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
-from callguard.consent.capturing import CARD_DIGITS
+from callguard.consent.capturing import CALLER, CARD_DIGITS
 from callguard.consent.words import ConsentEntry, Outcome, Party
 from callguard.controller.aside import Asides
 from callguard.controller.cadence import Cadence, Sounded
 from callguard.controller.company import Company, Hall
 from callguard.controller.desk import Lamp
 from callguard.controller.foreign import Foreign
+from callguard.controller.hearing import Listener, Listeners, Said
 from callguard.controller.keypad import GUARD, Keypad, card_guard
 from callguard.controller.latch import Latch
 from callguard.controller.planning import Request
@@ -88,6 +89,7 @@ class Around(Hall, Protocol):
     """What goes on around the calls: agents, lamps, whispers, other recorders."""
 
     asides: Asides
+    listeners: Listeners
     latch: Latch
     sounds: Sounds | None
 
@@ -141,6 +143,8 @@ class Conversation:
     _cadence: Cadence | None = None
     _pause_ends: float | None = None
     _consent: ConsentEntry | None = None  #: the newest decision of the caller
+    said: Said | None = None  #: a spoken yes, until it stands in the recording
+    _listener: Listener | None = None
     _timers: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -215,6 +219,7 @@ class Conversation:
         finally:
             for timer in self._timers.values():
                 timer.cancel()
+            self._stop_hearing(keep=False)
             self.keypad.call_over()
             self.house.ended(self)
             self._wake()
@@ -335,6 +340,12 @@ class Conversation:
                     timer.cancel()
             case do.Listen():
                 await self._renew_lease(action.seconds)
+            case do.Hear():
+                self._listener = self.house.floor.listeners.listen(
+                    self.channel.id, action.language, self.feed
+                )
+            case do.StopHearing():
+                self._stop_hearing(keep=action.keep)
             case do.Commit():
                 self._commit(action)
             case do.StartCapture():
@@ -373,6 +384,15 @@ class Conversation:
                 await self.house.floor.latch.clear(self.channel.id)
             case do.Alert():
                 self.house.alert(action.what, action.detail, self.call.id)
+
+    def _stop_hearing(self, *, keep: bool) -> None:
+        """Nobody listens any more; what was said is forgotten unless it was a yes."""
+        said, self.said = self.said, None
+        if said is not None:
+            said.wipe()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            self.said = listener.stop(keep=keep)
 
     # ------------------------------------------------------------------ what agents see, what parties hear
 
@@ -450,6 +470,8 @@ class Conversation:
             # Only a consent is waited for. A commit of its own for each of the others was half of all work.
             self.note(body)
             return
+        if action.entry.who == CALLER and action.entry.answer.kind != "speech":
+            self._stop_hearing(keep=False)
         self._consent = action.entry
         self.house.ledger.append(Entry.now(body, self.call.id)).add_done_callback(
             lambda done: self._committed(number, done)
@@ -475,6 +497,8 @@ class Conversation:
             call=self.call.id,
             channel=self.channel.id,
         )
+        if verdict.way != "capture":
+            self._stop_hearing(keep=False)
         self.note(Routed(queue=action.queue, outcome=action.outcome))
         if verdict.way == "capture" and self.call.agreed.withdraw_keys:
             # The caller was told of a key that stops the recording, so it has to be heard from now on.

@@ -22,6 +22,7 @@ from callguard.controller.aside import Asides
 from callguard.controller.conversation import Conversation
 from callguard.controller.desk import Lamp
 from callguard.controller.ear import Whispered
+from callguard.controller.hearing import Listeners
 from callguard.controller.lamps import Lamps
 from callguard.controller.latch import Latch
 from callguard.controller.membership import Bridges, Member, phone_of
@@ -86,6 +87,7 @@ class Floor:
         self.alert, self.own = house.alert, house.own
         self.bridges = Bridges()
         self.asides = Asides(lambda: house.ari)
+        self.listeners = Listeners(house.config.speech, lambda: house.ari)
         self.lamps = Lamps(lambda: house.ari)
         self.desk = Operator(self)
         self.latch = Latch(
@@ -107,6 +109,7 @@ class Floor:
     async def ari_up(self, channels: Sequence[Channel]) -> None:
         """ARI can be reached again: remove what is left of whispers, and set every lamp."""
         await self.asides.sweep(channels)
+        await self.listeners.sweep(channels)
         busy = {phone_of(channel.name) for channel in channels}
         await self.lamps.rewrite(busy if self._house.peers.shared else None)
 
@@ -127,6 +130,7 @@ class Floor:
     async def leave(self) -> None:
         """Callguard stops, and the connections are still up."""
         await self.asides.close()
+        await self.listeners.close()
         if self._house.peers.alone:
             await self.lamps.leave()
 
@@ -134,7 +138,7 @@ class Floor:
 
     def ari_event(self, event: said.Event) -> bool:
         """An event of ARI; returns whether it is nobody else's."""
-        return self.asides.take(event)
+        return self.asides.take(event) or self.listeners.take(event)
 
     def ami_event(self, event: Mapping[str, str]) -> None:
         """An event of AMI."""

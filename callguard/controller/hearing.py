@@ -109,6 +109,10 @@ class Listeners:
         """An event of ARI; returns whether it was about a tap, and so is nobody else's."""
         return self.taps.take(event)
 
+    def lost(self) -> None:
+        """The connection is gone: whoever is being listened to is asked for a key."""
+        self.taps.lost()
+
     async def sweep(self, channels: Iterable[Channel]) -> None:
         """Remove what a controller that died left behind."""
         await self.taps.sweep(channels)

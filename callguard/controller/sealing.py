@@ -36,6 +36,9 @@ from callguard.vault.store import name as recording_of
 
 log = structlog.get_logger(__name__)
 
+#: Bytes of one sample of both sides.
+FRAME_BYTES = 4
+
 #: The purpose of the hold of keys in a recording of which it is not yet known who looks after it.
 UNHEARD = "unheard"
 
@@ -138,8 +141,17 @@ class Keeper:
 
     # ------------------------------------------------------------------ one recording
 
-    async def begin(self, call: Call, channel: str, consent: ConsentEntry, number: int) -> None:
+    async def begin(
+        self, call: Call, channel: str, consent: ConsentEntry, number: int, said: bytes = b""
+    ) -> None:
         """The recorder runs: seal what it writes. A vault that cannot be written is an alert, and retried.
+
+        Args:
+            call: the call.
+            channel: the customer's.
+            consent: what allows it.
+            number: the how-many-th segment it is.
+            said: the spoken yes, see `callguard.recording.spoken`; behind the announcement if there is one.
 
         Raises:
             RecordingError: the spool is full, or the announcement cannot be put at the head.
@@ -161,6 +173,10 @@ class Keeper:
             played = await asyncio.to_thread(evidence, announcements(consent))
             head = played.pcm
             marks = [("announcement", {"sha256": ",".join(played.sha256)}), *marks]
+        if said:
+            first, count = (len(each) // FRAME_BYTES for each in (head, said))
+            answer |= {"from": str(first), "to": str(first + count)}
+            head += said
         await self._sealer.begin(
             recording, self._spool.paths(call.id, number), metadata, head=head, head_marks=marks
         )
@@ -325,10 +341,17 @@ def announcements(consent: ConsentEntry) -> list[Path]:
     return [Path(f"{medium.removeprefix('sound:')}.wav") for medium in media]
 
 
-def put_head(spool: Spool, call: str, consent: ConsentEntry) -> None:
-    """Where nothing is sealed: the announcement as a file of its own beside the recording in the spool.
+def put_head(spool: Spool, call: str, consent: ConsentEntry | None, said: bytes = b"") -> None:
+    """Where nothing is sealed: the head as a file of its own beside the recording in the spool.
+
+    Args:
+        spool: where.
+        call: its id.
+        consent: whose announcements stand in it; None for no announcement.
+        said: the spoken yes.
 
     Raises:
         RecordingError: it cannot be read or written.
     """
-    spool.put_head(call, evidence(announcements(consent)).pcm)
+    played = b"" if consent is None else evidence(announcements(consent)).pcm
+    spool.put_head(call, played + said)

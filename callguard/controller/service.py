@@ -69,7 +69,7 @@ class Service:
             return False
         for entry in fresh.entries(self.rulebook):
             self.conductor.note(entry)
-        for section in ("asterisk", "ledger", "control", "pool", "spool", "vault"):
+        for section in ("asterisk", "ledger", "control", "pool", "speech", "spool", "vault"):
             if getattr(fresh.config, section) != getattr(self.rulebook.config, section):
                 log.warning("this section changes only with a restart", section=section)
         self.rulebook = fresh

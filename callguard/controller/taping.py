@@ -15,6 +15,7 @@ from callguard.consent import Call, State
 from callguard.consent import events as ev
 from callguard.consent.words import ConsentEntry
 from callguard.controller.cadence import Sounded
+from callguard.controller.hearing import Said
 from callguard.controller.keypad import Keypad
 from callguard.controller.recorder import Recorder, place
 from callguard.controller.sealing import Keeper, put_head, wants_head
@@ -22,7 +23,7 @@ from callguard.controller.tape import LooseTape, Tape
 from callguard.errors import RecordingError
 from callguard.ledger import Kind
 from callguard.ledger.bodies import AnyBody, Capture
-from callguard.recording import Spool
+from callguard.recording import Spool, spoken
 from callguard.recording.spool import RATE
 
 #: How long, and how often within it, to look whether Asterisk opened the files of a capture (seconds).
@@ -46,6 +47,7 @@ class Speaker(Protocol):
 
     call: Call
     keypad: Keypad
+    said: Said | None
 
     def feed(self, event: ev.Event) -> int:
         """Something happened."""
@@ -121,12 +123,24 @@ class Taping:
             raise RecordingError("a recording runs that no consent stands for")
         if keeper is not None:
             keeper.listen(call.id, self.number, self.speaker.keypad)
-            await keeper.begin(call, self.channel, consent, self.number)
+            await keeper.begin(call, self.channel, consent, self.number, self._said())
             self.sealing = True
             return keeper.tape(call.id, self.number)
-        if wants_head(call.agreed) and self.number == 1:
-            await asyncio.to_thread(put_head, self.studio.spool, call.id, consent)
+        said = self._said()
+        if self.number == 1 and (wants_head(call.agreed) or said):
+            await asyncio.to_thread(
+                put_head, self.studio.spool, call.id, consent if wants_head(call.agreed) else None, said
+            )
         return LooseTape.of(self.studio.spool, call.id, self.number)
+
+    def _said(self) -> bytes:
+        """The spoken yes, which goes to the head of the recording and is kept nowhere else."""
+        said, self.speaker.said = self.speaker.said, None
+        if said is None or self.number != 1:
+            return b""
+        samples = spoken(said.pcm, said.rate)
+        said.wipe()
+        return samples
 
     def taken_up(self, recorder: str) -> bool:
         """A controller before this one began it; returns whether it was to be silent when that one died."""

@@ -7,7 +7,7 @@ Decided 2026-11: separate files for the two directions and no mixed one, because
 file is a third place to leak from, and `.sln` because a crash cannot leave a wrong header in it.
 """
 
-from callguard.recording.evidence import Evidence, evidence
+from callguard.recording.evidence import Evidence, evidence, spoken
 from callguard.recording.measures import Listener, Measures, Recovered
 from callguard.recording.pending import Silence
 from callguard.recording.safe import Certificate, Finished, Safe, Writing
@@ -32,4 +32,5 @@ __all__ = [
     "Writing",
     "evidence",
     "remove_orphans",
+    "spoken",
 ]

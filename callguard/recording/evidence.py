@@ -27,6 +27,32 @@ class Evidence:
     sha256: tuple[str, ...]  #: of each file, to compare with what the ledger says was heard
 
 
+#: Length of the filter that halves a rate: 3.4 kHz pass, what is above 4.6 kHz is 60 dB down.
+HALF_TAPS = 63
+
+
+def spoken(pcm: bytes | bytearray, rate: int) -> bytes:
+    """What the caller said, as interleaved samples at the rate of recordings; the other side is silent.
+
+    Args:
+        pcm: 16-bit samples.
+        rate: of them: that of recordings, or twice as many.
+
+    Raises:
+        RecordingError: it is another rate.
+    """
+    samples = np.frombuffer(pcm, dtype="<i2").astype(np.float64)
+    if rate == 2 * RATE:
+        places = np.arange(HALF_TAPS) - HALF_TAPS // 2
+        kernel = np.sinc(places / 2) / 2 * np.hamming(HALF_TAPS)
+        samples = np.convolve(samples, kernel / kernel.sum(), mode="same")[::2]
+    elif rate != RATE:
+        raise RecordingError(f"speech of {rate} samples per second cannot stand before a recording of {RATE}")
+    both = np.zeros((len(samples), 2), dtype="<i2")
+    both[:, 0] = np.clip(np.round(samples), -32768, 32767)
+    return both.tobytes()
+
+
 def evidence(files: Iterable[Path]) -> Evidence:
     """Read the files that were played (mono, 8 kHz), one behind the other.
 
