@@ -12,7 +12,7 @@ from callguard.errors import LabError
 from callguard.lab import audio
 from callguard.lab.ari import Line
 from callguard.lab.counting import Family
-from callguard.lab.voices import Keyed, Voice
+from callguard.lab.voices import Keyed, Voice, Words
 
 #: How pressed keys travel; ``unheard``: as sound, to a PBX that waits for key events only.
 Keys = Literal["rfc4733", "inband", "info", "unheard"]
@@ -146,6 +146,14 @@ class Phone:
         """Say that until `hush` or the end of the call; keys can be pressed meanwhile."""
         self._says = voice
         await self._voice()
+
+    async def say(self, file: Path) -> None:
+        """Say the words in a file (``.sln``), and then nothing; returns when they are said."""
+        self._says = None
+        self._turns += 1
+        words = Words(file=file, turn=self._turns, phone=self.channel)
+        await self._play(words)
+        await asyncio.sleep(words.seconds)
 
     async def hush(self) -> None:
         """Fall silent."""

@@ -1,4 +1,4 @@
-"""What a phone can say, as sound: a tone, speech that counts, and keys that sound (DTMF).
+"""What a phone can say, as sound: a tone, speech that counts, words, and keys that sound (DTMF).
 
 2026-11: keys that sound are part of what is said. Asterisk's own way to send them lost: it sends nothing at
 all between two keys, so that a listener takes both for a long one, and a tone now and then never ends.
@@ -7,6 +7,7 @@ all between two keys, so that a listener takes both for a long one, and a tone n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -45,7 +46,22 @@ class Keyed:
         return len(self.keys) * (self.length_ms + self.pause_ms) / 1000
 
 
-Voice: TypeAlias = float | Family | Keyed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """Words that somebody spoke into a file, and silence behind them."""
+
+    file: Path  #: ``.sln``
+    turn: int
+    phone: str
+
+    @property
+    def seconds(self) -> float:
+        """How long the words take."""
+        samples, rate = audio.read_sln(self.file)
+        return len(samples) / rate
+
+
+Voice: TypeAlias = float | Family | Keyed | Words
 
 
 def name(voice: Voice) -> str:
@@ -55,6 +71,8 @@ def name(voice: Voice) -> str:
             return f"counting-{voice.name}"
         case Keyed():
             return f"keys-{voice.phone}-{voice.turn}"
+        case Words():
+            return f"words-{voice.phone}-{voice.turn}"
         case _:
             return f"tone-{voice:g}"
 
@@ -67,6 +85,8 @@ def sound(voice: Voice) -> audio.Samples:
         case Keyed(then=then):
             keys = [part for key in voice.keys for part in _pressed(key, voice.length_ms, voice.pause_ms)]
             return np.concatenate([*keys, _behind(then, voice.turn)])
+        case Words(file=file):
+            return np.concatenate([audio.read_sln(file)[0], audio.tone(0, KEYED_SECONDS)])
         case _:
             return audio.tone(voice, TONE_SECONDS)
 
