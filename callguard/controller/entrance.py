@@ -32,7 +32,7 @@ class _Phone:
 def agent_codes(config: Config) -> frozenset[str]:
     """The hot keys of agents, and the one that is pressed for them."""
     keys = config.pause.hotkeys
-    return frozenset({SEGMENT_KEY, keys.pause, keys.drop, keys.resume, keys.extend, keys.withdraw})
+    return frozenset({SEGMENT_KEY, *(getattr(keys, name) for name in type(keys).model_fields)})
 
 
 class Entrance:

@@ -15,6 +15,7 @@ from callguard.cli.checks import room as room_checks
 from callguard.cli.checks import vault as vault_checks
 from callguard.cli.checks.finding import Finding, Level, advice, fault, healthy, ok, warning
 from callguard.cli.checks.house import check_law, check_ledger, check_secrets, check_spool
+from callguard.cli.checks.keys import check_key_log
 from callguard.cli.checks.pbx import judge_version
 from callguard.cli.checks.recorders import check_recorders
 from callguard.cli.checks.room import check_room
@@ -150,6 +151,24 @@ def test_files_that_cannot_be_read_are_advice(tmp_path: Path) -> None:
     level, what = only(check_recorders(config(), tmp_path / "none"))
     assert level is Level.ADVICE
     assert "were not looked for" in what
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        ("messages.log => notice,warning,error", Level.OK),
+        ("full = [json]notice,dtmf", Level.WARNING),
+        ("console => DTMF", Level.WARNING),
+        ("full => *", Level.WARNING),
+        ("dtmf.log => verbose ; dtmf", Level.OK),
+    ],
+)
+def test_a_log_that_keeps_the_keys_is_told(tmp_path: Path, line: str, level: Level) -> None:
+    (tmp_path / "logger.conf").write_text(f"[general]\nappend_hostname = dtmf\n[logfiles]\n{line}\n")
+    found, what = only(check_key_log(tmp_path))
+    assert found is level
+    assert level is Level.OK or "card numbers" in what
+    assert only(check_key_log(tmp_path / "none"))[0] is Level.ADVICE
 
 
 def test_files_that_include_each_other_end(tmp_path: Path) -> None:

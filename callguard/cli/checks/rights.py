@@ -18,8 +18,18 @@ NEEDED = ("Hangup", "MixMonitorMute", "PlayDTMF", "Redirect", "Setvar", "StopMix
 #: Classes by which somebody who learns the password can run programs or change the PBX.
 SHELL = frozenset({"command", "config", "originate", "system"})
 
-#: The classes that have to be readable, with the events of ours that show it.
-CLASSES = {"user": ("UserEvent",), "call": ("MixMonitorStart", "Hangup")}
+#: The classes that have to be readable, with the events of ours that show it, and what is lost without.
+CLASSES = {
+    "user": (("UserEvent",), "no recording is confirmed"),
+    "call": (("MixMonitorStart", "Hangup"), "no recording is confirmed"),
+    "dtmf": (
+        ("DTMFBegin", "DTMFEnd"),
+        "a card number that is keyed is not noticed, and nobody who joins a call can agree by a key",
+    ),
+}
+
+#: What the manager's user has to be able to read.
+_READ = "read = call,user,dtmf"
 
 _SNIPPET = "take callguard-manager.conf of `callguard init`; then: asterisk -rx 'manager reload'"
 
@@ -87,7 +97,7 @@ async def check_hears(visit: Visit, ari: Ari, ami: AmiLine, probe: Probe, *, mut
     except AmiRefused as error:
         findings.append(fault("AMI rights", str(error), "manager.conf", f"write = call; {_SNIPPET}"))
     expected += await _stir(visit, ari, probe)
-    await _press(visit, ari, probe)
+    expected += await _press(visit, ari, probe)
     await ari.hangup(probe.far)
     expected.append("Hangup")
     await visit.until(lambda: True if not _unheard(visit, probe, expected) else None, 2.0)
@@ -117,8 +127,8 @@ async def _stir(visit: Visit, ari: Ari, probe: Probe) -> list[str]:
     return expected
 
 
-async def _press(visit: Visit, ari: Ari, probe: Probe) -> None:
-    """Let the recorded end receive a key: a user who may read digits then shows it."""
+async def _press(visit: Visit, ari: Ari, probe: Probe) -> list[str]:
+    """Let the recorded end receive a key; returns the events that this must bring."""
     await ari.subscribe(f"channel:{probe.far}")
     await ari.request("POST", f"channels/{probe.near}/dtmf", {"dtmf": "0"})
 
@@ -126,7 +136,7 @@ async def _press(visit: Visit, ari: Ari, probe: Probe) -> None:
         keys = [each for each in visit.heard if isinstance(each, ChannelDtmfReceived)]
         return True if any(key.channel.id == probe.far for key in keys) else None
 
-    await visit.until(arrived, 1.0)
+    return ["DTMFBegin", "DTMFEnd"] if await visit.until(arrived, 1.0) else []
 
 
 def _unheard(visit: Visit, probe: Probe, expected: list[str]) -> list[str]:
@@ -141,16 +151,15 @@ def _unheard(visit: Visit, probe: Probe, expected: list[str]) -> list[str]:
 def _judged(visit: Visit, unheard: list[str]) -> list[Finding]:
     where = f"manager.conf [{visit.config.asterisk.ami.username}] read="
     findings: list[Finding] = []
-    for name, events in CLASSES.items():
+    for name, (events, lost) in CLASSES.items():
         if all(event in unheard for event in events):
-            what = f"no events of the class {name} arrive ({', '.join(events)}): no recording is confirmed"
-            findings.append(fault("AMI events", what, where, f"read = call,user; {_SNIPPET}"))
+            what = f"no events of the class {name} arrive ({', '.join(events)}): {lost}"
+            findings.append(fault("AMI events", what, where, f"{_READ}; {_SNIPPET}"))
     if unheard and not findings:
         what = f"these events do not arrive, though their class does: {', '.join(unheard)}"
         findings.append(fault("AMI events", what, "manager.conf eventfilter=", _SNIPPET))
     beyond = sorted({TELLTALE[name] for each in visit.noticed if (name := each.get("Event", "")) in TELLTALE})
     if beyond:
-        danger = ": keyed card numbers come with it" if "dtmf" in beyond else ""
-        what = f"its user hears more than callguard needs ({', '.join(beyond)}){danger}"
-        findings.append(warning("AMI events", what, where, f"read = call,user; {_SNIPPET}"))
+        what = f"its user hears more than callguard needs ({', '.join(beyond)})"
+        findings.append(warning("AMI events", what, where, f"{_READ}; {_SNIPPET}"))
     return findings or [ok("AMI events", "those that callguard acts on arrive, and no others were seen")]

@@ -24,7 +24,7 @@ T = TypeVar("T")
 PATIENCE = 5.0
 
 #: Events that show by arriving which class of rights the manager's user has beyond what it needs.
-TELLTALE = {"VarSet": "dialplan", "Newexten": "dialplan", "DTMFBegin": "dtmf", "DTMFEnd": "dtmf"}
+TELLTALE = {"VarSet": "dialplan", "Newexten": "dialplan"}
 
 
 class Visit:
