@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 from callguard.cli import callguard
 from callguard.config.dialplan import shipped_dialplan
 from callguard.lab import Lab
-from callguard.lab.counting import AGENT, CALLER
+from callguard.lab.audio import Samples
+from callguard.lab.counting import AGENT, CALLER, Family
 from callguard.lab.phone import Phone
 from callguard.lab.site import Site
 
@@ -103,3 +104,12 @@ async def talking(
 async def typed(config: Path, *words: str) -> Result:
     """A command of callguard as it is typed, without another process for it."""
     return await asyncio.to_thread(CliRunner().invoke, callguard, [*words, "-c", str(config)])
+
+
+def missing(family: Family, recorded: Samples, heard: Samples) -> int:
+    """How many frames the other party heard that are not recorded, from the first to the last that are."""
+    there = set(family.read(recorded).numbers.tolist())
+    if not there:
+        return 1
+    first, last = min(there), max(there)
+    return sum(first <= number <= last and number not in there for number in family.read(heard).numbers)

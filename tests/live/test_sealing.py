@@ -1,47 +1,32 @@
-"""Recordings sealed while the call goes on: whole, unreadable without the key, gone when withdrawn."""
+"""Recordings sealed while the call goes on: whole, with their head, through a crash; or kept in the clear."""
 
 import asyncio
-import contextlib
 import json
 
 import pytest_asyncio
 import soundfile
 
-from callguard.config.dialplan import shipped_dialplan
-from callguard.lab import Lab, audio
-from callguard.lab.scenarios import AFTER_HZ, BEFORE_HZ
-from callguard.lab.site import Site
-from callguard.lab.world import AGENT_HZ
+from callguard.lab import audio
+from callguard.lab.counting import AGENT, CALLER
+from tests.sealed import SETTINGS, missing, sealing_house, talking, typed
 
-ILLINOIS = "+13125550{:03d}"
+#: Washington takes an announcement only if it is itself recorded (RCW 9.73.030(3)).
 WASHINGTON = "+12065550{:03d}"
-
-
-@contextlib.asynccontextmanager
-async def sealing_site():
-    async with Lab(shipped_dialplan()) as lab:
-        site = Site(lab, settings={"queues": {"sales": {"purposes": ["quality"]}}})
-        await lab.pbx.load_dialplan(dialplan=site.dialplan())
-        async with site:
-            yield type("House", (), {"lab": lab, "site": site})
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def sealed():
-    async with sealing_site() as house:
+    async with sealing_house() as house:
         yield house
 
 
-async def talking(house, caller):
-    """A recorded call on which both are heard."""
-    phone = await house.lab.world.call("100", caller_id=caller)
-    await phone.answered()
-    await phone.speak(BEFORE_HZ)
-    agent = await house.lab.world.agent("sales-agent").next_call(40, number=caller)
-    await phone.speak(AFTER_HZ)
-    call = house.site.call_of(caller)
-    await house.site.until_entry("capture.started", call)
-    return phone, agent, call
+def counted(recording):
+    """How many frames of each party are in it, in order; none of them on the other's channel."""
+    caller, agent, _ = recording
+    assert not len(AGENT.read(caller).numbers) and not len(CALLER.read(agent).numbers)
+    numbers = [CALLER.read(caller).numbers, AGENT.read(agent).numbers]
+    assert all((each[1:] > each[:-1]).all() for each in numbers)
+    return [len(each) for each in numbers]
 
 
 async def sealed_entry(house, call):
@@ -53,63 +38,76 @@ async def sealed_entry(house, call):
             await asyncio.sleep(0.1)
 
 
-async def exported(house, call, tmp_path):
-    path = tmp_path / f"{call}.wav"
-    await house.site.command(
-        "vault", "export", call, "--output", str(path), "--no-head", "--purpose", "quality"
-    )
-    return soundfile.read(path, dtype="float32")
-
-
 async def test_a_recording_is_whole_in_the_vault_and_gone_from_the_spool(sealed, tmp_path):
-    phone, agent, call = await talking(sealed, ILLINOIS.format(1))
-    await asyncio.sleep(3)
-    await phone.hang_up()
-    await agent.ended()
-    body = await sealed_entry(sealed, call)
-    samples, rate = await exported(sealed, call, tmp_path)
-    assert len(samples) == body["offset"]
-    caller, answer = samples[:, 0], samples[:, 1]
-    assert audio.seconds_of_tone(caller, rate, AFTER_HZ) > 2.5
-    assert audio.seconds_of_tone(answer, rate, AGENT_HZ["sales-agent"]) > 2.5
-    assert audio.seconds_of_tone(caller, rate, AGENT_HZ["sales-agent"]) == 0
-    assert audio.seconds_of_tone(answer, rate, AFTER_HZ) == 0
-    assert not list(sealed.site.spool.glob("*.sln"))
-    _, out = await sealed.site.command("vault", "verify", "--json")
-    assert json.loads(out)["ok"] is True
-    stolen = b"".join(path.read_bytes() for path in sealed.site.vault.rglob("*") if path.is_file())
-    assert b"fLaC" not in stolen
-    assert len(stolen) > 1000
+    site = sealed.site
+    async with talking(sealed) as plain, talking(sealed, caller=WASHINGTON.format(1)) as headed:
+        await asyncio.sleep(4)
+        await plain.over()
+        await headed.over()
+    body = await sealed_entry(sealed, plain.call)
+    caller, agent, rate = await site.recording(plain.call)
+    assert len(caller) == body["offset"]
+    # Four seconds and a little more: 50 frames each, the first and the last of them cut.
+    assert min(counted((caller, agent, rate))) > 190
+    assert not list(site.spool.glob("*.sln"))
+    result = await typed(site.config, "vault", "verify", "--json")
+    assert json.loads(result.stdout)["ok"] is True
 
-
-async def test_the_announcement_stands_at_the_head_where_the_law_wants_it(sealed, tmp_path):
-    phone, _, call = await talking(sealed, WASHINGTON.format(1))
-    await asyncio.sleep(1)
-    await phone.hang_up()
-    body = await sealed_entry(sealed, call)
+    # The announcement stands at the head where the law wants it, exactly as it was played.
     path = tmp_path / "head.wav"
-    await sealed.site.command("vault", "export", call, "--output", str(path), "--purpose", "quality")
+    result = await typed(site.config, "vault", "export", headed.call, "-o", str(path), "--purpose", "quality")
+    assert result.exit_code == 0
     whole, rate = soundfile.read(path, dtype="float32")
-    consent = await sealed.site.until_entry("consent", call)
+    consent = await site.until_entry("consent", headed.call)
     head = sum(each["length_ms"] for each in consent["body"]["heard"] if each["prompt"] == "announcement")
-    assert abs(len(whole) - body["offset"] - head * rate / 1000) < rate / 100
+    sealed_samples = (await sealed_entry(sealed, headed.call))["offset"]
+    assert abs(len(whole) - sealed_samples - head * rate / 1000) < rate / 100
     assert audio.peak_level(whole[: 2 * rate, 1]) > -30
     assert audio.peak_level(whole[: 2 * rate, 0]) < -60
 
 
-async def test_a_killed_controller_loses_nothing_of_what_was_consented(tmp_path):
-    async with sealing_site() as house:
-        phone, agent, call = await talking(house, ILLINOIS.format(3))
+async def test_a_killed_controller_loses_nothing_of_what_was_consented(sealed):
+    site = sealed.site
+    async with talking(sealed) as talk:
+        await asyncio.sleep(3)
+        await site.kill()
         await asyncio.sleep(2)
-        await house.site.kill()
+        await site.start()
         await asyncio.sleep(2)
-        await house.site.start()
-        await asyncio.sleep(2)
-        await phone.hang_up()
-        await agent.ended()
-        body = await sealed_entry(house, call)
-        samples, rate = await exported(house, call, tmp_path)
-        assert len(samples) == body["offset"]
-        assert audio.seconds_of_tone(samples[:, 0], rate, AFTER_HZ) > 5.5
-        assert audio.seconds_of_tone(samples[:, 1], rate, AGENT_HZ["sales-agent"]) > 5.5
-        assert not list(house.site.spool.glob("*.sln"))
+        await talk.over()
+    body = await sealed_entry(sealed, talk.call)
+    caller, agent, rate = await site.recording(talk.call)
+    assert len(caller) == body["offset"]
+    assert min(counted((caller, agent, rate))) > 330
+    # Every frame that the other party heard is there.
+    for family, recorded, listener in ((CALLER, caller, talk.agent), (AGENT, agent, talk.caller)):
+        heard, _ = await listener.heard()
+        assert missing(family, recorded, heard) == 0
+    assert not list(site.spool.glob("*.sln"))
+
+
+async def test_a_site_may_keep_its_recordings_in_memory_in_the_clear():
+    """What was announced stands beside the recording, and a withdrawal removes both."""
+    async with sealing_house({**SETTINGS, "vault": {"enabled": "no"}}) as house:
+        site = house.site
+        async with talking(house, caller=WASHINGTON.format(2)) as kept, talking(house) as gone:
+            await asyncio.sleep(3)
+            await site.command("withdraw", "--call", gone.call, "--shred")
+            await gone.over()
+            await kept.over()
+        assert not site.vault.exists()
+        assert sorted(path.name.removeprefix(kept.call) for path in site.spool.iterdir()) == [
+            "-head.wav",
+            "-in.sln",
+            "-out.sln",
+        ]
+        sides = [audio.read_sln(site.spool / f"{kept.call}-{side}.sln")[0] for side in ("in", "out")]
+        assert min(counted((*sides, audio.RATE))) > 100
+        head, rate = soundfile.read(site.spool / f"{kept.call}-head.wav", dtype="float32")
+        consent = await site.until_entry("consent", kept.call)
+        said = sum(each["length_ms"] for each in consent["body"]["heard"] if each["prompt"] == "announcement")
+        assert abs(len(head) / rate - said / 1000) < 0.01
+        assert audio.peak_level(head[:, 1]) > -30 and audio.peak_level(head[:, 0]) < -60
+        _, told = await site.command("doctor", "--json", check=False)
+        [finding] = [one for one in json.loads(told)["findings"] if one["check"] == "vault"]
+        assert finding["level"] == "warning" and "in the clear" in finding["what"]

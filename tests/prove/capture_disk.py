@@ -14,7 +14,7 @@ from callguard.lab.counting import AGENT, CALLER
 from callguard.lab.keeping import vault_at
 from callguard.vault import KeyFile
 from tests.prove.figures import at_least, at_most, exactly
-from tests.sealed import SETTINGS, sealing_house, talking, typed
+from tests.sealed import SETTINGS, missing, sealing_house, talking, typed
 from tests.tracing import Speech, evenness, leaks, patterns, traced
 
 #: Illinois: taking consent back destroys what was recorded.
@@ -210,15 +210,6 @@ async def full_disk(tell):
         exactly("full disk: frames missing of what was captured, once there was room", lost, 0, "frames"),
         at_least("full disk: captured until it was stopped", len(caller) / rate, 30, "s"),
     ]
-
-
-def missing(family, recorded, heard):
-    """How many frames the other party heard that are not there, between the first and the last that are."""
-    there = set(family.read(recorded).numbers.tolist())
-    if not there:
-        return 1
-    first, last = min(there), max(there)
-    return sum(first <= number <= last and number not in there for number in family.read(heard).numbers)
 
 
 def mount(place, size, *more):
