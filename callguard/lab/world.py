@@ -24,8 +24,6 @@ APP = "world"
 #: low tones of keys (697 to 941 Hz), so that sounding keys are told from it.
 CALLER_HZ = 520.0
 AGENT_HZ: Mapping[str, float] = {"sales-agent": 1100.0, "open-agent": 1500.0}
-#: Agents whose names end so are many at once: what they hear and say is not kept.
-CROWD = "-crowd"
 
 Transport = Literal["udp", "tcp"]
 
@@ -135,7 +133,7 @@ class World(Instance):
 
     def values(self) -> dict[str, Any]:
         """What the templates may name."""
-        return super().values() | {"app": APP, "crowd": CROWD, "pbx_sip": self._pbx_sip, "trunks": TRUNKS}
+        return super().values() | {"app": APP, "pbx_sip": self._pbx_sip, "trunks": TRUNKS}
 
     def write_conf(self) -> None:
         """Render the configuration and the voices that are always needed."""

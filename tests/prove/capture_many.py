@@ -14,7 +14,7 @@ import numpy as np
 
 from callguard.config import load
 from tests.capturing import house, talk
-from tests.prove.capture_pauses import NUMBERS, QUEUES, SITE, crowd
+from tests.crowds import HOUSE, crowd
 from tests.prove.figures import at_least, at_most, exactly, figure
 
 CALLS = int(os.environ.get("CALLGUARD_CALLS", "200"))
@@ -39,7 +39,7 @@ async def figures(tell):
             "prove": {"secret": f"sha256:{hashlib.sha256(token.encode()).hexdigest()}", "role": "program"}
         },
     }
-    async with house(settings=SITE | {"web": web}, numbers=NUMBERS, queues=QUEUES, tell=tell) as at:
+    async with house(tell=tell, **HOUSE | {"settings": HOUSE["settings"] | {"web": web}}) as at:
         vault = load(at.site.config).vault
         async with contextlib.AsyncExitStack() as stack:
             members = await stack.enter_async_context(crowd(at, CALLS - COUNTED, tell))

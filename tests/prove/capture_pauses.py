@@ -1,7 +1,6 @@
 """Pauses by hot key, measured frame by frame: alone, and while others are recorded."""
 
 import asyncio
-import contextlib
 import os
 import random
 from collections import Counter
@@ -9,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from callguard.errors import LabError
-from tests.capturing import CALLERS, SETTINGS, Found, house, talk
+from tests.capturing import Found, house, talk
+from tests.crowds import HOUSE, crowd
 from tests.prove.figures import at_least, at_most, exactly, figure
 
 PAUSES = int(os.environ.get("CALLGUARD_PAUSES", "200"))
@@ -19,21 +18,6 @@ TALKERS = 5  #: calls that are measured at once
 EACH = 10  #: pauses of one call
 #: Speech before, in and after a pause, in seconds; at random, so that keys fall anywhere in a frame.
 TALK, SILENT = (2.0, 3.0), (1.0, 3.0)
-CROWD_HZ = 440.0
-
-QUEUES = {"sales": "sales-agent", "sales-unrecorded": "open-agent", "crowd": "sales-crowd"}
-NUMBERS = """
-[lab-numbers]
-exten => 100,1,Answer()
- same => n,Gosub(callguard,consent,1(sales))
- same => n,Queue(${CALLGUARD_QUEUE})
- same => n,Hangup()
-exten => 101,1,Answer()
- same => n,Gosub(callguard,consent,1(crowd,crowd))
- same => n,Queue(crowd)
- same => n,Hangup()
-"""
-SITE = SETTINGS | {"queues": dict.fromkeys(("sales", "crowd"), SETTINGS["queues"]["sales"])}
 
 
 @dataclass
@@ -54,11 +38,10 @@ class Measured:
 async def figures(tell):
     """Half of the pauses alone, half of them in a crowd."""
     random.seed(1)
-    settings = {"settings": SITE, "numbers": NUMBERS, "queues": QUEUES, "tell": tell}
-    async with house(**settings) as alone:
-        quiet = await measure(alone, PAUSES // 2, tell)
-        async with crowd(alone, CROWD, tell):
-            busy = await measure(alone, PAUSES - PAUSES // 2, tell)
+    async with house(tell=tell, **HOUSE) as at:
+        quiet = await measure(at, PAUSES // 2, tell)
+        async with crowd(at, CROWD, tell):
+            busy = await measure(at, PAUSES - PAUSES // 2, tell)
     for problem in quiet.problems + busy.problems:
         tell(f"[red]{problem}[/red]")
     return report(quiet, "alone") + report(busy, f"with {CROWD} other recorded calls") + together(quiet, busy)
@@ -110,34 +93,6 @@ async def one(house, pauses, measured):
     measured.want(whole <= 2 * pauses, "recordings with speech that cannot be read", f"{call.call}: {whole}")
     keys = call.caller.keys or await call.heard_keys()
     measured.want(not keys, "callers who heard a hot key", f"{call.call}: {keys}")
-
-
-@contextlib.asynccontextmanager
-async def crowd(house, size, tell):
-    """Other calls that are recorded meanwhile."""
-    tell(f"{size} other calls are recorded")
-    world = house.lab.world
-
-    async def member():
-        who = next(CALLERS)
-        phone = await world.call("101", caller_id=who, record=False)
-        await phone.answered(30)
-        await phone.speak(CROWD_HZ)
-        await world.agent("sales-crowd").next_call(60, number=who)
-        return phone, who
-
-    world.agent("sales-crowd").says = CROWD_HZ
-    phones = []
-    for place in range(0, size, 10):
-        phones += await asyncio.gather(*(member() for _ in range(min(10, size - place))))
-    recorded = [house.site.call_of(who) for _, who in phones]
-    for call in recorded:
-        await house.site.until_entry("capture.started", call)
-    try:
-        yield recorded
-    finally:
-        with contextlib.suppress(LabError):
-            await asyncio.gather(*(phone.hang_up() for phone, _ in phones))
 
 
 def report(measured, when):
