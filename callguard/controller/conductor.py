@@ -76,6 +76,9 @@ LEAVE_SECONDS = 5.0
 #: How long they are given to come to the end of it, where others take what arrives (seconds).
 SEE_OFF_SECONDS = 90.0
 
+#: How long another controller takes to end every recorder of the PBX (seconds).
+SWEEP_SECONDS = 1.0
+
 #: Answers of a caller that a site may remember for the next calls.
 REMEMBERED = frozenset({Outcome.GRANTED, Outcome.REFUSED, Outcome.WITHDRAWN})
 
@@ -631,11 +634,16 @@ class Conductor:
 
     def look_at_switch(self) -> None:
         """Another controller may have stopped all recording, or allowed it again."""
-        off = self.switch.off
-        if off and not self._off:
-            for conversation in self.conversations.values():
-                conversation.feed(ev.RecordingSwitchedOff(at=time.monotonic(), by="another controller"))
+        off, before = self.switch.off, self._off
         self._off = off
+        if off and not before:
+            # The other one ends every recorder of the PBX at this moment. What is left is told to stop, not
+            # what is just being stopped.
+            asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._switched_off_elsewhere)
+
+    def _switched_off_elsewhere(self) -> None:
+        for conversation in self.conversations.values() if self._off else ():
+            conversation.feed(ev.RecordingSwitchedOff(at=time.monotonic(), by="another controller"))
 
     @property
     def is_off(self) -> bool:

@@ -230,6 +230,11 @@ class Site:
         return self.log.read_bytes()[mark:].decode(errors="replace")
 
     @property
+    def is_running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
     def pid(self) -> int:
         """The process."""
         if self._process is None or self._process.returncode is not None:
