@@ -27,6 +27,7 @@ import structlog
 
 from callguard.asterisk.ami import Ami
 from callguard.asterisk.errors import AmiRefused
+from callguard.controller.sweep import is_denied
 from callguard.controller.tape import Tape
 from callguard.errors import AsteriskError, CallguardError, RecordingError
 from callguard.recording import Silence
@@ -43,6 +44,10 @@ LATEST = 0.1
 
 #: How much of the speech after a pause may be there before the recorder counts as broken (seconds).
 TOLERATED = 0.5
+
+#: How long before a pause the keys of a hot key may have been pressed (seconds). Of one that sounds, Asterisk
+#: lets 20 to 40 ms pass before it knows it for a key (22.10.1).
+HOT_KEY = 2.0
 
 #: Asterisk writes a file in pieces of 32 KiB (22.10.1): so many samples, and so many seconds; a little less,
 #: so that the arrival of the next one is not missed.
@@ -102,6 +107,15 @@ class Pause:
         if self.moment is not None:
             known.append(max(self.feared, place(self.moment, there, seen)))
         return max(min(known), self.start) if known else None
+
+    def spoilt(self) -> int:
+        """The first sample that may not stay when it was none."""
+        if self.begin is not None:
+            return self.start
+        wanted = [self.there, self.there - round(self.drop * RATE)]
+        wanted += [] if self.first is None else [self.first]
+        wanted += [] if self.moment is None else [self.feared]
+        return max(min(wanted), self.start)
 
     def erase(self, first: int, moment: float | None) -> None:
         """All before it is to be erased from a sample on, or from a moment on that is no earlier."""
@@ -207,7 +221,8 @@ class Recorder:
         if pause is None or pause.until is not None:
             # One that is over but not proven to its end keeps its hold, which is the earlier one.
             there = tape.samples()
-            self._pause = pause = Pause(time.monotonic(), there, tape.hold(there), ordered=False)
+            held = tape.hold(max(0, there - round(HOT_KEY * RATE)))
+            self._pause = pause = Pause(time.monotonic(), there, held, ordered=False)
         return pause
 
     def resume(self) -> None:
@@ -316,7 +331,12 @@ class Recorder:
         await self._quiet()
         if self.id:
             # Asterisk closes the files before it answers (22.10.1), so what is removed stays away.
-            await self.owner.ami.stop_mixmonitor(self.channel, self.id)
+            try:
+                await self.owner.ami.stop_mixmonitor(self.channel, self.id)
+            except AmiRefused as error:
+                # One that somebody else has stopped need not be stopped.
+                if is_denied(error):
+                    raise
             self.id = ""
 
     # ------------------------------------------------------------------ the proof
@@ -409,6 +429,9 @@ class Recorder:
             await self._erase(tape, max(first, pause.start), pause.begin, "dropped with the pause")
         if (unwanted := pause.unwanted(there, seen)) is not None:
             await self._erase(tape, unwanted, pause.begin, pause.why)
+        pressed = max(pause.start, pause.begin - round(HOT_KEY * RATE))
+        for rest in await tape.rests(pressed, pause.begin):
+            await self._erase(tape, *rest, "a hot key that sounded")
         return end
 
     async def _over(self, tape: Tape, pause: Pause, proven: int, there: int, seen: float) -> int:
@@ -445,8 +468,7 @@ class Recorder:
             self.broken = True
             log.error("a recorder cannot be stopped", channel=self.channel, why=str(error))  # noqa: TRY400
             return
-        first = pause.start - round(pause.drop * RATE) if pause.begin is None else pause.start
-        await self._erase(tape, max(first, pause.start), tape.samples(), why)
+        await self._erase(tape, pause.spoilt(), tape.samples(), why)
         self._forget(tape)
 
     # ------------------------------------------------------------------ the end
