@@ -8,7 +8,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := espeak-ng mmdebstrap postgresql sip-tester
+PACKAGES := espeak-ng flite mmdebstrap postgresql sip-tester strace
 
 # What comes with the tests but only prove and bench need in full.
 TOPIC ?=
@@ -30,7 +30,7 @@ $(VENV)/.installed: pyproject.toml $(VENV)/.packages
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing callguard and its tools into $(VENV)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[age,fast,postgres,s3]' --group dev >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[age,fast,postgres,s3,speech]' --group dev >&2
 	@touch $@
 
 .PHONY: install
