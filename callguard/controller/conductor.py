@@ -25,7 +25,7 @@ from callguard.asterisk.events import Channel
 from callguard.asterisk.link import AriLink
 from callguard.asterisk.settings import AmiSettings, AriSettings
 from callguard.config import Config
-from callguard.consent import Call, State, advance
+from callguard.consent import Call, Capture, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.capturing import PAYMENT
@@ -211,9 +211,16 @@ class Conductor:
             flags = each.consent.basis.flags if each.consent is not None else frozenset()
             conversation.tone = tone_again(self.config, flags)
             conversation.company.known(self.floor.bridges.others(channel.id))
-            await conversation.taken_up(
-                await recorder_of(ari, each), each.consent, segment=each.segment, pause_left=each.pause_left
-            )
+            recorder = await recorder_of(ari, each)
+            if recorder and each.call.capture is Capture.OFF:
+                conversation.call = each.call.with_(capture=Capture.ORDERED)
+            begun = self.keeper is None or self.keeper.keeps(each.call.id, each.segment)
+            if recorder and not begun and conversation.call.capture is Capture.ORDERED:
+                await conversation.found(recorder, each.consent, segment=each.segment)
+            else:
+                await conversation.taken_up(
+                    recorder, each.consent, segment=each.segment, pause_left=each.pause_left
+                )
             self.own(conversation.go_on(), f"call {each.call.id}")
             await self.floor.latch.look_anew(channel.id)
             log.info("call taken up", call=each.call.id, capture=each.call.capture.value)
@@ -661,6 +668,7 @@ class Conductor:
                 "queue": each.queue,
                 "state": each.call.state.value,
                 "asked": each.call.asked,
+                "speaking": each.call.speaking,
                 "outcome": each.call.outcome.value if each.call.outcome else None,
                 "capture": each.call.capture.value,
                 "seconds": round(now - each.arrived, 1),

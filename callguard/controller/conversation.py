@@ -209,6 +209,16 @@ class Conversation:
             # An agent's hot key found nobody, and ended it.
             self.feed(ev.CaptureConfirmed(at=time.monotonic(), state=ev.CaptureState.OFF, offset=0))
 
+    async def found(self, recorder: str, consent: ConsentEntry | None, *, segment: int = 1) -> None:
+        """As `taken_up`, where that one did not live to see the recorder start: keep what it writes."""
+        self.routed, self._consent, self._capture = True, consent, True
+        self.house.floor.latch.ours(self.channel.id, recorder)
+        ari = self.house.ari
+        if ari is not None and self.call.agreed.withdraw_keys:
+            await ari.subscribe(f"channel:{self.channel.id}")
+        self.feed(ev.Recovered(at=time.monotonic()))
+        await self.segments.started(recorder, segment, consent)
+
     async def go_on(self) -> None:
         """Take in what happens until the call is over."""
         try:

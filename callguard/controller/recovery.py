@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from callguard.asterisk.ari import Ari
 from callguard.asterisk.events import Channel
-from callguard.consent import Call, Capture, State, replay
+from callguard.consent import CAPTURING, Call, Capture, State, replay
 from callguard.consent.words import ConsentEntry, Plan
 from callguard.controller.planning import Planner
 from callguard.errors import AsteriskError
@@ -153,7 +153,9 @@ def queue_of(channel: Channel) -> str:
 
 async def recorder_of(ari: Ari, left: Left) -> str:
     """The MixMonitorID of a call's recording; empty when there is none."""
-    if left.call.capture in {Capture.OFF, Capture.STOPPED}:
+    # What was ordered is written down within 50 ms of the order, which can be the last that was done.
+    agreed = left.call.capture is not Capture.OFF or left.call.outcome in CAPTURING
+    if not agreed or left.call.capture is Capture.STOPPED:
         return ""
     try:
         return await ari.variable(left.channel, "CALLGUARD_MIXMONITOR") or ""
