@@ -23,6 +23,7 @@ def at_least(name: str, value: float, target: float, unit: str) -> dict[str, Any
 
 def figure(name: str, value: float | str, unit: str, target: str, ok: bool) -> dict[str, Any]:
     """Any figure; numbers are rounded to what can be read."""
+    value = getattr(value, "item", lambda: value)()  # numpy's numbers are not JSON
     if isinstance(value, float):
         value = round(value, 3)
     return {"name": name, "value": value, "unit": unit, "target": target, "ok": bool(ok)}
