@@ -127,8 +127,8 @@ NOTES: Mapping[Quirk, Note] = {
     ),
     Quirk.NO_MEDIA_WEBSOCKET: Note(
         lacks="sends no sound over a websocket (chan_websocket)",
-        symptom="live sound, as spoken answers need it, cannot be had without loss",
-        instead="",
+        symptom="a packet of a spoken answer can be lost on its way to who listens",
+        instead="sound is taken over RTP",
         fixed=From(first={20: 16, 21: 11, 22: 6, 23: 0}),
     ),
     # Asterisk issue 1673; seen on 18.10, by a pause of ten seconds put into the source.
