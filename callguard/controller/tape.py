@@ -40,6 +40,9 @@ class Tape(Protocol):
     async def sounds(self, first: int, last: int) -> tuple[int, int] | None:
         """The first sample of a span that is not zero, and the one after the last; None when all are zero."""
 
+    async def rests(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Where the rest of a key sounds in a span of what the agent said."""
+
     async def erase(self, first: int, last: int, why: str) -> int:
         """Make samples zero that are not durable yet; returns how many."""
 
@@ -90,6 +93,10 @@ class SealedTape:
     async def sounds(self, first: int, last: int) -> tuple[int, int] | None:
         """See `Tape`."""
         return await self.sealer.sounds(self.recording, first, last)
+
+    async def rests(self, first: int, last: int) -> list[tuple[int, int]]:
+        """See `Tape`."""
+        return await self.sealer.rests(self.recording, first, last)
 
     async def erase(self, first: int, last: int, why: str) -> int:
         """See `Tape`."""
@@ -143,6 +150,13 @@ class LooseTape:
         """See `Tape`."""
         try:
             return await asyncio.to_thread(self.strand.sounds, first, last)
+        except OSError as error:
+            raise RecordingError(f"{self.strand.paths[0]}: cannot be read ({error.strerror})") from error
+
+    async def rests(self, first: int, last: int) -> list[tuple[int, int]]:
+        """See `Tape`."""
+        try:
+            return await asyncio.to_thread(self.strand.rests, first, last)
         except OSError as error:
             raise RecordingError(f"{self.strand.paths[0]}: cannot be read ({error.strerror})") from error
 

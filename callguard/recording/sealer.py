@@ -289,6 +289,14 @@ class Sealer:
         """
         return await self._turns.sounds(self._known(recording), from_sample, to_sample)
 
+    async def rests(self, recording: str, from_sample: int, to_sample: int) -> list[tuple[int, int]]:
+        """Where, in a span of what the agent said, 15 ms or more of a key sound: first, and first after it.
+
+        Raises:
+            RecordingError: not all of it is there yet, or part of it was sealed (put it on hold before).
+        """
+        return await self._turns.rests(self._known(recording), from_sample, to_sample)
+
     def mark(self, recording: str, kind: str, start: int, end: int | None = None, **detail: str) -> None:
         """Write into the recording's index what happened at a sample: ``pause``, ``tone``, ``party``, ...
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from callguard.errors import RecordingError
 from callguard.recording.kernel import PAGE, punch
+from callguard.recording.keytones import rests
 from callguard.recording.spool import SAMPLE_BYTES
 
 #: How many samples are looked at at a time: 10 s.
@@ -102,6 +103,11 @@ class Strand:
             if len(loud):
                 found = (found[0] if found else at + int(loud[0]), at + int(loud[-1]) + 1)
         return found
+
+    def rests(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Where the rest of a key sounds in a span of the agent's side."""
+        agent = np.frombuffer(self.read(start, end), dtype="<i2").reshape(-1, 2)[:, 1]
+        return [(start + first, start + last) for first, last in rests(agent)]
 
     def wipe(self, start: int, end: int) -> None:
         """Write zeros over what is there of samples ``start`` to ``end``; the files never grow by it."""

@@ -138,6 +138,14 @@ class Turns:
 
     async def sounds(self, capture: Capture, first: int, last: int) -> tuple[int, int] | None:
         """Where a span is not zero."""
+        return await self._seen(capture, first, last, capture.strand.sounds)
+
+    async def rests(self, capture: Capture, first: int, last: int) -> list[tuple[int, int]]:
+        """Where the rest of a key sounds in a span of the agent's side."""
+        return await self._seen(capture, first, last, capture.strand.rests)
+
+    async def _seen(self, capture: Capture, first: int, last: int, look: Callable[[int, int], T]) -> T:
+        """Look at what is not sealed."""
         capture.erase_arrived()
         there = capture.strand.samples()
         if last > there:
@@ -145,7 +153,7 @@ class Turns:
                 f"{capture.name}: only {there} samples are there; sample {last} is yet to come"
             )
         try:
-            found = await asyncio.to_thread(capture.strand.sounds, first, last)
+            found = await asyncio.to_thread(look, first, last)
         except OSError as error:
             raise RecordingError(f"{capture.name}: its spool cannot be read ({error})") from error
         # What was sealed meanwhile was freed, and would read as zeros.

@@ -25,6 +25,8 @@ class Talking:
     asterisk: Asterisk = field(init=False)
     began: float = field(default_factory=time.monotonic)
     mutes: list[tuple[float, bool]] = field(default_factory=list)
+    #: What the agent's side holds instead, from when on.
+    sounds: list[tuple[float, np.ndarray]] = field(default_factory=list)
     refuses: bool = False  #: mutes
     obeys: bool = True
     stopped: bool = False
@@ -54,8 +56,13 @@ class Talking:
         muted = np.zeros(len(places), bool)
         for at, on in self.mutes:
             muted[moments >= at] = on
-        said[muted] = 0
-        self.asterisk.append(np.stack([said, said], axis=1))
+        agent = said.copy()
+        for at, sound in self.sounds:
+            first = round((at - self.began) * RATE) - self.written
+            part = slice(max(0, first), max(0, min(first + len(sound), len(said))))
+            agent[part] = sound[part.start - first : part.stop - first]
+        said[muted] = agent[muted] = 0
+        self.asterisk.append(np.stack([said, agent], axis=1))
         self.written = end
 
     async def end(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from callguard.lab import audio
 from callguard.lab.counting import AGENT, CALLER
-from callguard.recording.keytones import COLUMNS, ROWS, Keytones, Tone
+from callguard.recording.keytones import COLUMNS, ROWS, Keytones, Tone, rests
 
 RATE = audio.RATE
 KEYS = [(row, column) for row in ROWS for column in COLUMNS]
@@ -145,3 +145,30 @@ def spoken(path):
     spectrum[: round(200 * len(samples) / rate)] = 0
     slow = np.fft.irfft(spectrum, count)
     return telephone(slow / np.abs(slow).max() / 2)
+
+
+# ---------------------------------------------------------------------- the rest of a key
+
+
+@pytest.mark.parametrize("dbfs", [-13.0, -30.0])
+@pytest.mark.parametrize("ms", [15, 20, 40])
+def test_the_rest_of_a_key_is_found_with_all_of_it(ms, dbfs):
+    for number, one in enumerate(KEYS):
+        at = 1000 + 37 * number
+        samples = np.zeros(4000, np.float32)
+        samples[at : at + ms * 8] = key(*one, ms / 1000, dbfs=dbfs)
+        ((first, last),) = rests(telephone(samples))
+        assert at - 300 <= first <= at
+        assert at + ms * 8 <= last <= at + ms * 8 + 300
+
+
+def test_less_than_the_rest_of_a_key_and_speech_are_none(tmp_path):
+    samples = np.zeros(4000, np.float32)
+    samples[1000:1064] = key(*KEYS[5], 0.008)
+    assert rests(telephone(samples)) == []
+    assert rests(np.zeros(50, "<i2")) == []
+    path = tmp_path / "words.wav"
+    subprocess.run(["espeak-ng", "-v", "en-us", "-w", str(path), WORDS], check=True)
+    assert rests(spoken(path)) == []
+    for family in (CALLER, AGENT):
+        assert rests(telephone(family.speech(0, 500))) == []
