@@ -168,6 +168,14 @@ class Speech:
             speech._hear(stereo(whole(reading)))
         return speech
 
+    @classmethod
+    def said(cls, samples: np.ndarray) -> Speech:
+        """These samples (float) of one party."""
+        speech = cls()
+        one = np.round(samples * 32768).astype("<i2")
+        speech._hear(np.stack([one, np.zeros_like(one)], axis=1))
+        return speech
+
     def _hear(self, both: np.ndarray) -> None:
         self._add("samples of both", np.ascontiguousarray(both).tobytes(), 4)
         for side, who in enumerate(("caller", "agent")):

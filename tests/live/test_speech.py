@@ -17,6 +17,7 @@ from callguard.lab.inspection import get
 from callguard.lab.phone import Phone
 from callguard.lab.site import Site
 from tests.speech import voices
+from tests.tracing import Speech, traced
 
 #: Numbers in Texas, one for each call.
 CALLERS = (f"+1512666{number:04d}" for number in count(100))
@@ -235,3 +236,59 @@ async def said_something(house: House, number: str) -> None:
     async with asyncio.timeout(10):
         while not [c for c in await house.site.calls() if c["caller"] == number and c["speaking"]]:
             await asyncio.sleep(0.02)
+
+
+async def test_nothing_that_was_said_touches_a_file_before_consent(speaking):
+    """Neither of a caller who says it and refuses, nor of one who agrees until the ledger has the consent."""
+    site = speaking.site
+    workers = children(site.pid)
+    assert len(workers) == 2
+    async with traced(speaking.lab.pbx.pid, site.pid, *workers) as traces:
+        async with calling(speaking) as (phone, number):
+            await site.until(number, "asking", timeout=60)
+            await phone.say(speaking.file(YES))
+            await site.until(number, "listening", asked=2, timeout=60)
+            await phone.press("2")
+            assert (await decided(speaking, number))["outcome"] == "refused"
+            refused = site.call_of(number)
+        async with calling(speaking) as (phone, number):
+            await site.until(number, "listening", timeout=60)
+            await phone.say(speaking.file(YES))
+            assert given(await decided(speaking, number)) == ("granted", "speech", "yes")
+            agent = await speaking.lab.world.agent("sales-agent").next_call(30, number=number)
+            agreed = site.call_of(number)
+            await site.until_entry("capture.started", agreed)
+            await phone.hang_up()
+            await agent.ended()
+        await site.until_entry("call.ended", agreed)
+        caller, _, rate = await site.recording(agreed, head=True)
+    [trace] = traces
+    said, _ = audio.read_sln(speaking.file(YES))
+    place = int(np.correlate(caller[: 4 * rate], said, "valid").argmax())
+    speech = Speech.said(caller[place : place + len(said)])
+    found = [(place, one) for place, one in enumerate(trace.writes) if speech.found_in(one.data)]
+    # The trace saw it on its way: from Asterisk to callguard, and on to a process that recognises it.
+    assert {one.path.partition(":")[0] for _, one in found if not one.is_file} >= {"TCP", "UNIX-STREAM"}
+    # Both callers' words were listened to, and stand in files only after the second one's consent: in memory.
+    consent = next(
+        place
+        for place, one in enumerate(trace.writes)
+        if one.path.startswith(f"{site.directory}/ledger.db")
+        and agreed.encode() in one.data
+        and b"granted" in one.data
+    )
+    files = [(place, one.path) for place, one in found if one.is_file]
+    assert files and all(place > consent and path.startswith(f"{site.spool}/") for place, path in files), (
+        files
+    )
+    assert next(place for place, one in found if not one.is_file) < consent
+    assert trace.blind == ()
+    assert refused not in site.kept()
+
+
+def children(pid: int) -> list[int]:
+    return [
+        int(each)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for each in (task / "children").read_text().split()
+    ]
