@@ -23,6 +23,10 @@ FORMATS = {8000: "slin", 16000: "slin16"}
 #: A packet of RTP has at least this many bytes before its samples (RFC 3550, 5.1).
 RTP_HEADER = 12
 
+#: The payload type of mu-law (RFC 3551). Linear samples at 8 kHz have none of their own: asked for them,
+#: 16.28 sends this, and 22.10.1 linear samples as type 10.
+MU_LAW = 0
+
 #: What is heard goes here.
 Heard = Callable[[bytes], None]
 
@@ -142,8 +146,21 @@ class OverRtp(asyncio.DatagramProtocol):
         self._ended()
 
 
+def _linear(code: int) -> bytes:
+    """One sample of mu-law (ITU-T G.711) as 16 bits, little-endian."""
+    code = ~code & 0xFF
+    size = (((code & 0x0F) << 3) + 0x84 << (code >> 4 & 0x07)) - 0x84
+    return struct.pack("<h", -size if code & 0x80 else size)
+
+
+_LINEAR = tuple(_linear(code) for code in range(256))
+
+
 def samples_of(packet: bytes) -> tuple[int, bytes] | None:
-    """Sequence number and samples (16-bit, little-endian) of a packet of RTP; None when it is none."""
+    """Sequence number and samples (16-bit, little-endian) of a packet of RTP; None when it is none.
+
+    The samples of the packet are mu-law where it says so, else linear in the order of the network.
+    """
     if len(packet) <= RTP_HEADER or packet[0] >> 6 != 2:
         return None
     first, sequence = packet[0], struct.unpack_from(">H", packet, 2)[0]
@@ -153,7 +170,11 @@ def samples_of(packet: bytes) -> tuple[int, bytes] | None:
             return None
         start += 4 + 4 * int(struct.unpack_from(">H", packet, start + 2)[0])
     end = len(packet) - (packet[-1] if first & 0x20 else 0)
-    if end <= start or (end - start) % 2:
+    if end <= start:
+        return None
+    if packet[1] & 0x7F == MU_LAW:
+        return sequence, b"".join(map(_LINEAR.__getitem__, packet[start:end]))
+    if (end - start) % 2:
         return None
     samples = array("h", packet[start:end])
     samples.byteswap()  # the network's order is the other one than ours
