@@ -206,7 +206,7 @@ async def agent_announces(g: Gathering) -> None:
     await asyncio.sleep(1)
     g.outcome = "granted" if g.agrees else "agent-asks"
     if g.agrees:
-        await g.agent.press("*1")
+        await g.agent.press("*82")
         await g.site.until_entry("capture.started", g.call, 20)
 
 

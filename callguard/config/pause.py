@@ -23,8 +23,8 @@ class Hotkeys(Section):
     resume: FeatureCode = "*6"
     extend: FeatureCode = "*5"
     withdraw: FeatureCode = "*9"
-    refuse: FeatureCode = "*8"
-    agreed: FeatureCode = "*1"
+    refuse: FeatureCode = "*81"
+    agreed: FeatureCode = "*82"
 
     @model_validator(mode="after")
     def _can_be_told_apart(self) -> Hotkeys:

@@ -65,6 +65,7 @@ from callguard.consent.events import (
     EntryDurable,
     Event,
     Failed,
+    ForeignRecorder,
     HearingFailed,
     HungUp,
     PromptFinished,
@@ -547,6 +548,7 @@ HEARD = frozenset({State.ANNOUNCING, State.LEAVING, State.ASKING, State.LISTENIN
 TABLE: dict[tuple[State, type[Event]], Rule] = {
     (State.NEW, CallArrived): arrive,
     (State.NEW, HungUp): hung_up,
+    (State.NEW, ForeignRecorder): talking.foreign,
     (State.ANNOUNCING, PromptFinished): announced,
     (State.ANNOUNCING, DigitPressed): objected,
     (State.ANNOUNCING, SpeechHeard): objected,
@@ -584,6 +586,7 @@ TABLE: dict[tuple[State, type[Event]], Rule] = {
             (Recovered, recovered),
             (RecordingSwitchedOff, switched_off),
             (WithdrawalAsked, withdrawn),
+            (ForeignRecorder, talking.foreign),
         )
     },
 }

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import structlog
@@ -41,7 +42,7 @@ from callguard.controller.tones import Sounds
 from callguard.controller.verdict import Verdict
 from callguard.errors import AsteriskError, CallguardError, LedgerError
 from callguard.ledger import Entry, Ledger, Receipt, body_for
-from callguard.ledger.bodies import AnyBody, Ended, Routed
+from callguard.ledger.bodies import AnyBody, Ended, Routed, Violation
 from callguard.recording import Spool
 
 log = structlog.get_logger(__name__)
@@ -139,6 +140,7 @@ class Conversation:
     _fed: int = 0
     _playback: Playback | None = None
     _capture: bool = False
+    _foreign: deque[Foreign] = field(default_factory=deque)  #: told to the core, not in the ledger yet
     _lit: frozenset[str] = frozenset()  #: agents whose lamps show this call
     _cadence: Cadence | None = None
     _pause_ends: float | None = None
@@ -185,6 +187,8 @@ class Conversation:
     async def run(self, plan: Plan) -> None:
         """Live through the call."""
         self.feed(ev.CallArrived(at=time.monotonic(), plan=plan))
+        # What others record of this call may have begun before it.
+        self.house.floor.latch.look(self.channel.id)
         await self.go_on()
 
     async def taken_up(
@@ -213,11 +217,11 @@ class Conversation:
         """As `taken_up`, where that one did not live to see the recorder start: keep what it writes."""
         self.routed, self._consent, self._capture = True, consent, True
         self.house.floor.latch.ours(self.channel.id, recorder)
+        self.feed(ev.Recovered(at=time.monotonic()))
+        await self.segments.started(recorder, segment, consent)
         ari = self.house.ari
         if ari is not None and self.call.agreed.withdraw_keys:
             await ari.subscribe(f"channel:{self.channel.id}")
-        self.feed(ev.Recovered(at=time.monotonic()))
-        await self.segments.started(recorder, segment, consent)
 
     async def go_on(self) -> None:
         """Take in what happens until the call is over."""
@@ -273,6 +277,7 @@ class Conversation:
 
     def violated(self, found: Foreign) -> None:
         """Somebody else records or listens; the latch deals with it, and here it is written down."""
+        self._foreign.append(found)
         self.feed(ev.ForeignRecorder(at=time.monotonic(), recorder=found.words(self.channel.id)))
 
     def recorder_lost(self) -> None:
@@ -369,7 +374,10 @@ class Conversation:
             case do.StopCapture():
                 self._pause_ends = None
                 self._quiet_tone()
-                await self.segments.stop(shred=action.shred)
+                try:
+                    await self.segments.stop(shred=action.shred)
+                finally:
+                    await self.house.floor.latch.clear(self.channel.id)
             case do.PauseCapture():
                 self.pauses += 1
                 self._quiet_tone()
@@ -476,6 +484,9 @@ class Conversation:
         body = body_for(
             action.entry, recording=recording, channel=self.channel.id, segment=self.taping.number
         )
+        if isinstance(body, Violation) and self._foreign:
+            found = self._foreign.popleft()
+            body = replace(body, channel=found.channel, stopped_ms=found.stopped_ms)
         if not isinstance(action.entry, ConsentEntry):
             # Only a consent is waited for. A commit of its own for each of the others was half of all work.
             self.note(body)

@@ -138,6 +138,9 @@ class Floor:
 
     def ari_event(self, event: said.Event) -> bool:
         """An event of ARI; returns whether it is nobody else's."""
+        if isinstance(event, said.RecordingStarted | said.RecordingFinished):
+            self.latch.recording(event.name, event.target, began=isinstance(event, said.RecordingStarted))
+            return True
         return self.asides.take(event) or self.listeners.take(event)
 
     def ami_event(self, event: Mapping[str, str]) -> None:
