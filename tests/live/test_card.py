@@ -148,7 +148,7 @@ async def test_nothing_of_a_number_is_kept_whichever_way_it_is_keyed(calls, way)
         assert len(side[side >= last]) * FRAME > 1.5 * audio.RATE
     (paused,) = told(call, "capture.paused")
     assert (paused["by"], paused["reason"], paused["hold"]) == ("card guard", "card digits", "payment")
-    assert {each["reason"] for each in told(call, "capture.erased")} == {"card digits"}
+    assert "card digits" in {each["reason"] for each in told(call, "capture.erased")}
     assert any(each["where"] == "card guard" for each in told(call, "fault"))
     assert told(call, "capture.verified")
 
