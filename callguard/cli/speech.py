@@ -166,7 +166,7 @@ def _summary(found: Check) -> dict[str, object]:
 
 
 def _numbers(thresholds: object) -> dict[str, float]:
-    return {name: float(getattr(thresholds, name)) for name in ("phrase", "bare", "no")}
+    return {name: float(getattr(thresholds, name)) for name in ("phrase", "half", "bare", "no")}
 
 
 def _show(found: Check, saved: Path) -> None:

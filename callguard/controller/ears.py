@@ -52,7 +52,7 @@ def unchecked(speech: Speech) -> dict[str, str]:
 
 def thresholds_of(listening: Listening) -> Thresholds:
     """From when on an answer is clear in a language."""
-    return Thresholds(phrase=listening.phrase, bare=listening.bare, no=listening.no)
+    return Thresholds(phrase=listening.phrase, half=listening.half, bare=listening.bare, no=listening.no)
 
 
 def _missing(speech: Speech, language: str, listening: Listening) -> str:

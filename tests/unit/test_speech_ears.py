@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from callguard.config.speech import Listening
 from callguard.controller.ears import thresholds_of
@@ -201,7 +202,7 @@ async def test_a_language_that_nobody_understands_is_not_listened_to() -> None:
 # ------------------------------------------------------------------- the real recogniser
 
 
-@pytest.fixture(scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def english() -> AsyncIterator[Ears]:
     ears = Ears(
         [Pocketsphinx(thresholds_of(Listening()), workers=1, patience=30.0)], limits=Limits(patience=31)

@@ -10,7 +10,7 @@ from callguard.speech import Meaning, Server, SpeechError, Thresholds, Verdict, 
 from callguard.speech.wording import kind_of
 from fakes.vosk import FakeVosk
 
-THRESHOLDS = Thresholds(phrase=0.8, bare=0.9, no=0.5)
+THRESHOLDS = Thresholds(phrase=0.8, half=0.8, bare=0.9, no=0.5)
 SPEECH = bytes(range(256)) * 40
 
 

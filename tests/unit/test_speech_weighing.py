@@ -18,7 +18,7 @@ AGREED = Evidence(
     free_ratio=3.0,
     seconds=1.6,
 )
-THRESHOLDS = Thresholds(phrase=0.9, bare=0.95, no=0.5)
+THRESHOLDS = Thresholds(phrase=0.9, half=0.9, bare=0.95, no=0.5)
 
 
 def meaning(evidence: Evidence) -> Meaning:
@@ -48,11 +48,17 @@ def test_a_clear_refusal_is_a_no() -> None:
     assert meaning(refused) is Meaning.NO
 
 
-@pytest.mark.parametrize("word", ["not", "don't", "no", "never", "if", "who"])
-def test_a_yes_in_which_the_free_ear_hears_a_negation_or_a_question_is_none(word: str) -> None:
+@pytest.mark.parametrize("word", ["not", "don't", "no", "never", "can't"])
+def test_a_yes_in_which_the_free_ear_hears_a_negation_is_none(word: str) -> None:
     doubted = replace(AGREED, free=f"yes i {word} agree")
     assert weigh(doubted).kind == "nothing"
     assert meaning(doubted) is Meaning.OTHER
+
+
+@pytest.mark.parametrize("word", ["if", "who", "guess", "they", "do you"])
+def test_a_question_or_a_condition_takes_confidence_away(word: str) -> None:
+    doubted = replace(AGREED, free=f"{word} i agree")
+    assert weigh(doubted).confidence < weigh(AGREED).confidence
 
 
 def test_a_phrase_that_leaves_loud_sound_unexplained_is_none() -> None:

@@ -15,7 +15,7 @@ from callguard.speech.workers import WorkerLostError, Workers
 from fakes.speech_worker import DIES, FINE, HALF, HANGS, TALKS
 
 MODULE = "fakes.speech_worker"
-THRESHOLDS = Thresholds(phrase=0.9, bare=0.9, no=0.5)
+THRESHOLDS = Thresholds(phrase=0.9, half=0.9, bare=0.9, no=0.5)
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from pocketsphinx import Config, Decoder, LogMath, NGramModel, get_model_path
 
 from callguard.speech.english.evidence import LOST, NO_FIT, Evidence, Fit
 from callguard.speech.english.language import arpa
-from callguard.speech.english.phrases import BARE, DECOYS, NO, RIVALS, YES
+from callguard.speech.english.phrases import BARE, BARE_RIVALS, DECOYS, NO, RIVALS, YES
 from callguard.speech.english.telephone import RATE, cepstra
 
 #: Common words that the free ear knows besides those of the phrases.
@@ -34,6 +34,8 @@ RARE = 1e-6
 FRAMES = 100
 #: The last frames of a hypothesis may be missing: sphinx's own rounding.
 SLACK = 2
+#: Seconds that a bare answer lasts at most, with what is around it.
+LONGEST_BARE = 1.4
 _FREE = "free"
 
 
@@ -56,8 +58,10 @@ class Ears:
             # every state of the model looked at in every frame.
             self._strict = _decoder(dictionary, lm=None, lw=1.0, pip=1.0, wip=1.0, compallsen=True)
         _add_phrases(self._strict, "yes", (*YES, *BARE))
+        _add_phrases(self._strict, "bare", BARE)
         _add_phrases(self._strict, "no", NO)
         _add_phrases(self._strict, "rival", RIVALS)
+        _add_phrases(self._strict, "bare rival", BARE_RIVALS)
         self._strict.add_allphone_file("phones", get_model_path("en-us/en-us-phone.lm.bin"))
 
     def listen(self, pcm: bytes | bytearray, rate: int) -> Evidence:
@@ -82,13 +86,20 @@ class Ears:
         yes, no = look("yes"), look("no")
         agreed, refused = yes.fit((*YES, *BARE)), no.fit(NO)
         seconds = yes.frames / FRAMES
+        if not agreed.holds and seconds <= LONGEST_BARE:
+            # A bare "yes" is easily lost among the phrases that begin with it.
+            yes = look("bare")
+            agreed = yes.fit(BARE)
         if not agreed.holds and not refused.holds:
             return Evidence(yes=agreed, no=refused, seconds=seconds)
         loop, free = look("phones").score, look(_FREE)
+        rival = None
+        if agreed.holds:
+            rival = look("bare rival" if agreed.words in BARE else "rival")
         return Evidence(
             yes=yes.fit((*YES, *BARE), loop),
             no=no.fit(NO, loop),
-            rival=look("rival").fit(RIVALS, loop) if agreed.holds else NO_FIT,
+            rival=rival.fit(RIVALS, loop) if rival else NO_FIT,
             free=free.words,
             free_ratio=free.ratio(loop),
             seconds=seconds,

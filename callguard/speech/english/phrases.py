@@ -16,7 +16,7 @@ YES = (
 )  # fmt: skip
 #: Count only when they are said very clearly.
 BARE = (
-    "yes", "yeah", "yep", "yup", "yes yes",
+    "yes", "yeah", "yep", "yes yes",
 )  # fmt: skip
 NO = (
     "no", "nope", "no no", "no thanks", "no thank you", "no i don't", "no i do not", "no i don't agree",
@@ -56,28 +56,23 @@ DECOYS = (
     "that's okay", "go ahead", "you may", "absolutely", "certainly", "definitely", "never mind", "hold on",
     "wait", "wait a minute", "one second", "just a second", "just a moment", "english", "english please",
     "spanish", "oui", "we", "see", "ya", "nine", "da", "i beg your pardon", "say again", "come again",
-    "excuse me", "i consent to nothing", "consent", "i can send", "i can send it", "i concede", "i contend",
+    "excuse me", "i consent to nothing", "consent",
     "content", "concert", "consent to what", "do you consent", "goodbye", "bye", "stop", "stop it",
     "cancel", "help", "question", "i have a question", "recorded", "recording", "is this recorded",
     "who are you", "yes who is this", "what is this", "what for", "what is it for", "why do you ask",
 )  # fmt: skip
-#: Words that sound like the decisive ones. What they make together is no sentence of anybody's; it is what
-#: the recogniser should find when "guess who" or "they agree" comes over a bad line.
+#: Words that sound like the decisive ones, and what they make together: what the recogniser should find when
+#: "guess who" or "they agree" comes over a bad line. What sounds the same as a yes ("I concede" does, over a
+#: telephone) is left out: it would take every yes away, and nobody says it.
 _LIKE_YES = (
-    "guess", "chess", "less", "mess", "this", "yet", "west", "jazz", "gas", "ears", "us", "says", "just",
-    "address", "guest", "stress", "bless",
+    "guess", "chess", "less", "mess", "this", "jazz", "gas", "says", "just", "address", "guest", "west",
+    "jess",
 )  # fmt: skip
 _LIKE_I = (
-    "they", "why", "my", "by", "high", "you", "we", "he", "she", "a", "to", "would", "could", "might",
-    "can", "if", "when", "who", "do", "all", "and", "eight", "be",
+    "they", "why", "high", "you", "we", "he", "she", "to", "would", "could", "might", "can", "if", "when",
+    "who", "do", "all", "eight",
 )  # fmt: skip
-_LIKE_AGREE = (
-    "green", "greet", "greek", "agreed", "degree", "free", "three", "read", "great", "agreement", "breeze",
-    "grieve",
-)  # fmt: skip
-_LIKE_CONSENT = (
-    "contend", "content", "concert", "concede", "consist", "can't", "send",
-)  # fmt: skip
+_LIKE_AGREE = ("green", "greet", "greek", "agreed", "degree", "free", "three", "read", "great", "grieve")
 RIVALS = tuple(
     dict.fromkeys(
         (
@@ -89,15 +84,25 @@ RIVALS = tuple(
                 for rest in ("i do", "i agree", "please", "of course", "who")
             ),
             *(f"{word} {rest}" for word in _LIKE_I for rest in ("agree", "consent", "do agree")),
-            *(f"{first} {word}" for first in ("i", "eye", "a") for word in (*_LIKE_AGREE, *_LIKE_CONSENT)),
+            *(f"{first} {word}" for first in ("i", "a") for word in _LIKE_AGREE),
             *(f"yes {rest}" for rest in ("and", "or", "but", "if", "who", "you", "what", "no", "or no")),
         )
     )
 )
+#: The same for bare answers: single words.
+BARE_RIVALS = tuple(each for each in RIVALS if " " not in each)
 #: A yes in which the free ear hears one of these is no yes.
 NEGATIONS = frozenset(
-  (
-    "but", "can't", "cannot", "could", "couldn't", "didn't", "disagree", "doesn't", "don't", "if", "isn't",
-    "might", "never", "no", "nobody", "nope", "not", "nothing", "or", "rather", "refuse", "should",
-    "shouldn't", "wasn't", "what", "when", "who", "why", "without", "won't", "would", "wouldn't",
-))  # fmt: skip
+    (
+        "can't", "cannot", "couldn't", "didn't", "disagree", "doesn't", "don't", "isn't", "never", "no",
+        "nobody", "nope", "not", "nothing", "rather", "refuse", "shouldn't", "wasn't", "without",
+        "won't", "wouldn't",
+    )
+)  # fmt: skip
+#: And with one of these it is less of one: a question, a condition. They are short and easily misheard.
+DOUBTS = frozenset(
+    (
+        "and", "but", "could", "did", "does", "guess", "he", "if", "might", "or", "should", "they", "we",
+        "what", "when", "who", "why", "would", "you",
+    )
+)  # fmt: skip

@@ -19,16 +19,25 @@ from functools import cache
 from pathlib import Path
 
 from callguard.speech.english.evidence import Evidence, Fit
-from callguard.speech.english.phrases import BARE, NEGATIONS, NO, YES
+from callguard.speech.english.phrases import BARE, DOUBTS, NEGATIONS, NO, YES
 from callguard.speech.thresholds import BARE as BARE_YES
+from callguard.speech.thresholds import HALF, NOTHING, PHRASE
 from callguard.speech.thresholds import NO as REFUSAL
-from callguard.speech.thresholds import NOTHING, PHRASE
 
 #: Ratios and their differences are cut to this range: beyond it they tell nothing new.
 WORST, BEST = -15.0, 10.0
+#: Letters in a second at which people speak; slower or faster, the words are not what was said.
+SLOW, FAST = 8.0, 14.0
+#: Seconds of silence that an answer comes with.
+AROUND = 0.4
 #: Kind -> weight of each of `figures`, and the constant.
 WEIGHTS = Path(__file__).with_name("weights.json")
 
+#: The two halves of a full answer.
+_AFFIRMING = frozenset(("yes", "yeah"))
+_AGREEING = frozenset(
+    ("agree", "consent", "please", "course", "fine", "sure", "okay", "absolutely", "certainly")
+)
 _PHRASES = {PHRASE: frozenset(YES), BARE_YES: frozenset(BARE), REFUSAL: frozenset(NO)}
 
 
@@ -53,6 +62,9 @@ def weigh(evidence: Evidence) -> Weighed:
     if not found:
         return Weighed(kind=NOTHING, confidence=0.0, words=evidence.free)
     kind = max(found, key=lambda each: found[each])
+    words = set(evidence.yes.words.split())
+    if kind == PHRASE and not (_AFFIRMING & words and _AGREEING & words):
+        kind = HALF
     # What may be a no is so much less of a yes.
     return Weighed(kind=kind, confidence=max(0.0, agreed - refused), words=evidence.yes.words)
 
@@ -71,16 +83,26 @@ def candidates(evidence: Evidence) -> list[str]:
 def figures(kind: str, evidence: Evidence) -> list[float]:
     """What the evidence amounts to for one kind of answer."""
     mine, against = (evidence.no, evidence.yes) if kind == REFUSAL else (evidence.yes, evidence.no)
-    alike = SequenceMatcher(None, mine.words.split(), evidence.free.split(), autojunk=False).ratio()
-    return [
-        _cut(mine.ratio),
+    words, free = mine.words.split(), evidence.free.split()
+    margins = (
         _cut(mine.ratio - evidence.free_ratio),
         _ahead(mine, against),
         _ahead(mine, evidence.rival),
+    )
+    pace = sum(map(len, words)) / max(0.2, evidence.seconds - AROUND)
+    return [
+        _cut(mine.ratio),
+        *margins,
+        min(margins),
         mine.uncovered,
-        alike,
+        SequenceMatcher(None, words, free, autojunk=False).ratio(),
         float(evidence.free in _PHRASES[kind]),
-        min(evidence.seconds, 3.0),
+        float(bool(DOUBTS & set(free))),
+        max(0.0, SLOW - pace),
+        max(0.0, pace - FAST),
+        float(bool(_AFFIRMING & set(words))),
+        float(bool(_AGREEING & set(words))),
+        float(words[-2:] == ["i", "do"]),
     ]
 
 
