@@ -21,11 +21,12 @@ import structlog
 from callguard.asterisk import events as said
 from callguard.asterisk.ami import Ami
 from callguard.asterisk.ari import Ari
+from callguard.asterisk.errors import AriRefused
 from callguard.asterisk.events import Channel
 from callguard.asterisk.link import AriLink
 from callguard.asterisk.settings import AmiSettings, AriSettings
 from callguard.config import Config
-from callguard.consent import Call, Capture, State, advance
+from callguard.consent import CAPTURING, Call, Capture, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.capturing import PAYMENT
@@ -78,6 +79,9 @@ SEE_OFF_SECONDS = 90.0
 
 #: How long another controller takes to end every recorder of the PBX (seconds).
 SWEEP_SECONDS = 1.0
+
+#: How a capture stands in the ledger that may have begun all the same.
+UNSEEN = frozenset({Capture.OFF, Capture.ORDERED})
 
 #: Answers of a caller that a site may remember for the next calls.
 REMEMBERED = frozenset({Outcome.GRANTED, Outcome.REFUSED, Outcome.WITHDRAWN})
@@ -148,7 +152,8 @@ class Conductor:
 
     async def start(self) -> None:
         """Connect. AMI first: a capture that could not be stopped must not be started."""
-        whose = self.peers.taken_over if self.peers.shared else ("",)
+        # Without a writer these are the calls of all: only where nobody else has any.
+        whose = [by for by in self.peers.taken_over if by] or [""]
         self._left = [left for by in whose for left in await left_behind(self.ledger, self.planner, by)]
         self.own(self._listen(), "start the recognisers of speech")
         await self.ami.start()
@@ -187,14 +192,15 @@ class Conductor:
         """
         channels = {channel.id: channel for channel in await ari.channels()}
         if self.keeper is not None:
-            whose = self.peers.taken_over if self.peers.shared else ()
-            await self.keeper.recover((former,) if former else whose)
-        ours = []
+            await self.keeper.recover((former,) if former else self.peers.taken_over)
+        ours, taken = [], []
         for each in left:
             if each.channel in self.conversations:
                 continue
             channel = still_matters(each, channels)
             if channel is None:
+                if channels.get(each.channel) is None:
+                    await self._keep_late(each)
                 outcome = each.call.outcome or Outcome.FAULT
                 self.note(Ended(outcome=outcome, reason="the controller was away"), each.call.id)
                 continue
@@ -211,25 +217,46 @@ class Conductor:
             flags = each.consent.basis.flags if each.consent is not None else frozenset()
             conversation.tone = tone_again(self.config, flags)
             conversation.company.known(self.floor.bridges.others(channel.id))
-            recorder = await recorder_of(ari, each)
-            if recorder and each.call.capture is Capture.OFF:
-                conversation.call = each.call.with_(capture=Capture.ORDERED)
-            begun = self.keeper is None or self.keeper.keeps(each.call.id, each.segment)
-            if recorder and not begun and conversation.call.capture is Capture.ORDERED:
-                await conversation.found(recorder, each.consent, segment=each.segment)
-            else:
-                await conversation.taken_up(
-                    recorder, each.consent, segment=each.segment, pause_left=each.pause_left
-                )
+            taken.append(conversation)
+            try:
+                await self._go_on_with(ari, conversation, each)
+            except AriRefused as error:
+                log.info("a call ended while it was taken up", call=each.call.id, why=str(error))
             self.own(conversation.go_on(), f"call {each.call.id}")
             await self.floor.latch.look_anew(channel.id)
             log.info("call taken up", call=each.call.id, capture=each.call.capture.value)
             if former:
                 ours.append(self.ledger.append(Entry.now(TakenUp(before=former), each.call.id)))
+        # Who hung up before we listened for it tells nobody any more.
+        alive = {channel.id for channel in await ari.channels()}
+        for conversation in taken:
+            if conversation.channel.id not in alive:
+                conversation.hung_up()
         if self.keeper is not None:
-            await self.keeper.take_up(set(channels) - set(self.conversations), lost=not former)
+            await self.keeper.take_up(alive - set(self.conversations), lost=not former)
         # Durable before anybody is told that nothing is left of the other controller.
         await asyncio.gather(*ours)
+
+    async def _keep_late(self, left: Left) -> None:
+        """A call is over whose recorder may have started when nobody was there to see it."""
+        keeper, call, consent = self.keeper, left.call, left.consent
+        if keeper is None or consent is None or keeper.keeps(call.id, left.segment):
+            return
+        unseen = call.outcome in CAPTURING and call.capture in UNSEEN
+        if unseen and self.spool.opened(call.id, left.segment):
+            await keeper.keep_late(call, left.channel, consent, left.segment)
+
+    async def _go_on_with(self, ari: Ari, conversation: Conversation, left: Left) -> None:
+        recorder = await recorder_of(ari, left)
+        if recorder and left.call.capture is Capture.OFF:
+            conversation.call = left.call.with_(capture=Capture.ORDERED)
+        begun = self.keeper is None or self.keeper.keeps(left.call.id, left.segment)
+        if recorder and not begun and conversation.call.capture is Capture.ORDERED:
+            await conversation.found(recorder, left.consent, segment=left.segment)
+        else:
+            await conversation.taken_up(
+                recorder, left.consent, segment=left.segment, pause_left=left.pause_left
+            )
 
     async def keep(self, vault: Vault, measures: Measures) -> None:
         """Seal recordings into a vault from now on.
@@ -444,7 +471,6 @@ class Conductor:
             request=request,
         )
         self.conversations[channel.id] = conversation
-        self.floor.latch.look(channel.id)
         conversation.note(
             Arrived(
                 channel=channel.id,

@@ -82,6 +82,9 @@ class Pool:
         self._watch = Watch(longest_gap=2 * self._lease / BEATS)
         self._still: dict[str, float] = {}
         self._held: dict[str, Lease] = {}  #: the leases of others here that somebody holds, or held
+        self._cleared: dict[
+            str, str
+        ] = {}  #: holders of whom nothing is left
         self._leases: Leases | None = None
         self._beating: asyncio.Task[None] | None = None
         self._busy: dict[str, asyncio.Task[None]] = {}
@@ -188,7 +191,11 @@ class Pool:
     def _seen(self, there: Sequence[Lease]) -> None:
         still = self._watch.look(time.monotonic(), there)
         self._still = {each.member: still[each.member] for each in there if each.holder}
-        others = [each for each in there if each.holder and each.member != self._name]
+        others = [
+            each
+            for each in there
+            if each.holder and each.member != self._name and self._cleared.get(each.member) != each.holder
+        ]
         for each in others:
             if each.host != self._host:
                 log.warning("a controller of the pool runs elsewhere", name=each.member, host=each.host)
@@ -245,7 +252,8 @@ class Pool:
                 return
             await self._take_up(member)
             await asyncio.to_thread(leases.clear, member)
-            self._held.pop(member, None)
+            if (gone := self._held.pop(member, None)) is not None:
+                self._cleared[member] = gone.holder
         except (CallguardError, TimeoutError) as error:
             log.warning("its calls are not all taken up yet", name=member, why=str(error) or "no answer")
             await asyncio.sleep(AGAIN_SECONDS)

@@ -181,6 +181,17 @@ class Keeper:
             recording, self._spool.paths(call.id, number), metadata, head=head, head_marks=marks
         )
 
+    async def keep_late(self, call: Call, channel: str, consent: ConsentEntry, number: int) -> None:
+        """As `begin`, and at once `end`: the call is over.
+
+        Raises:
+            RecordingError: as there.
+        """
+        await self.begin(call, channel, consent, number)
+        recording = recording_of(call.id, number)
+        self._listen(recording, self._leftover(recording))
+        self._own(self._finish(recording), f"seal {recording}")
+
     def keeps(self, call: str, number: int) -> bool:
         """Whether the recording of a call is under way here."""
         return recording_of(call, number) in self._sealer.captures
