@@ -88,14 +88,16 @@ def _law_alone(table: Table, ruling: Ruling, config: Config) -> Iterator[PromptT
 
 def words_of(plan: Plan, script: Script) -> Iterator[PromptText]:
     """Every prompt that such a call can hear, in the order in which it can hear them."""
-    prompts = (
+    prompts = [
         plan.announcement,
         plan.question,
         plan.invalid,
         plan.thanks,
         plan.unrecorded,
         plan.alternatives,
-    )
+    ]
+    if plan.spoken is not None:
+        prompts += [plan.spoken.question, plan.spoken.unheard, plan.spoken.thanks]
     for prompt in prompts:
         if prompt is not None:
             for name, language, text in script.parts(prompt):

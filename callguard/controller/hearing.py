@@ -41,6 +41,9 @@ WINDOW = 25.0
 TURN = 12.0
 AGAIN = 0.5
 
+#: When nothing came for so long, it counts as silence (seconds). Packets come every 20 to 60 ms.
+QUIET = 0.2
+
 #: How much around the speech is kept of a yes (seconds).
 AROUND = 0.3
 
@@ -190,7 +193,7 @@ class Listener:
             clock.count(frame)
             over = hearing.feed(frame.pcm)
         while not over:
-            frame = await tap.frame()
+            frame = await _frame(tap)
             self._remember(frame)
             clock.count(frame)
             over = hearing.feed(frame.pcm)
@@ -240,6 +243,15 @@ class Listener:
         self._before.append(frame)
         while self._before and frame.at - self._before[0].at > AGAIN:
             self._before.popleft()
+
+
+async def _frame(tap: Tap) -> Frame:
+    """The next samples; silence where a telephone sends nothing while nobody speaks."""
+    try:
+        async with asyncio.timeout(QUIET):
+            return await tap.frame()
+    except TimeoutError:
+        return Frame(at=time.monotonic(), pcm=bytes(round(QUIET * tap.rate) * SAMPLE_BYTES))
 
 
 class _Clock:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import aiohttp
 import numpy as np
 import pytest
 import pytest_asyncio
 
 from callguard.config.dialplan import shipped_dialplan
 from callguard.lab import Lab, audio
-from callguard.lab.inspection import get
+from callguard.lab.inspection import channel_of, get
 from callguard.lab.phone import Phone
 from callguard.lab.site import Site
 from tests.speech import voices
@@ -108,10 +109,6 @@ def given(entry: dict) -> tuple[str, str, str]:
     return entry["outcome"], entry["answer"]["form"], entry["answer"]["value"]
 
 
-def asked(entry: dict) -> list[tuple[str, bool]]:
-    return [(each["prompt"], each["completely"]) for each in entry["heard"]]
-
-
 async def nothing_left(house: House) -> None:
     """No channel and no bridge of a tap is left on the PBX."""
     async with asyncio.timeout(10):
@@ -124,112 +121,172 @@ async def nothing_left(house: House) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_a_spoken_yes_is_read_back_recorded_and_kept_as_evidence(speaking):
-    async with calling(speaking) as (phone, number):
-        await speaking.site.until(number, "listening", timeout=60)
-        await phone.say(speaking.file(YES))
-        entry = await decided(speaking, number)
-        assert given(entry) == ("granted", "speech", "yes")
-        assert 0.9 < entry["answer"]["confidence"] / 1000 <= 1
-        assert asked(entry) == [("announcement", True), ("question", True)]
-        await nothing_left(speaking)
-        agent = await speaking.lab.world.agent("sales-agent").next_call(30, number=number)
-        call = speaking.site.call_of(number)
-        await speaking.site.until_entry("capture.started", call)
-        # Read back, with a key that stops it.
-        await phone.press("*")
-        stopped = await speaking.site.until_entry("capture.stopped", call)
-        assert stopped["body"]["reason"] == "withdrawn"
-        await phone.hang_up()
-        await agent.ended()
-    await speaking.site.until_entry("call.ended", call)
-    caller, other, rate = await speaking.site.recording(call, head=True)
+async def agrees(house: House, phone: Phone, number: str) -> None:
+    """By voice; and presses the key that stops it, once it is recorded."""
+    await house.site.until(number, "listening", timeout=60)
+    await phone.say(house.file(YES))
+    agent = await house.lab.world.agent("sales-agent").next_call(60, number=number)
+    call = house.site.call_of(number)
+    await house.site.until_entry("capture.started", call)
+    await phone.press("*")
+    await house.site.until_entry("capture.stopped", call)
+    await phone.hang_up()
+    await agent.ended()
+    await house.site.until_entry("call.ended", call)
+
+
+async def refuses(house: House, phone: Phone, number: str) -> None:
+    await house.site.until(number, "listening", timeout=60)
+    await phone.say(house.file(NO))
+    await house.lab.world.agent("open-agent").next_call(60, number=number)
+
+
+async def strays(house: House, phone: Phone, number: str) -> None:
+    """Says something else, twice, and nothing when a key is asked for."""
+    for times in (1, 2):
+        await house.site.until(number, "listening", asked=times, timeout=60)
+        await phone.say(house.file(STRAY))
+    await house.lab.world.agent("open-agent").next_call(60, number=number)
+
+
+async def is_silent(house: House, phone: Phone, number: str) -> None:
+    await house.lab.world.agent("open-agent").next_call(60, number=number)
+
+
+async def talks_over(house: House, phone: Phone, number: str) -> None:
+    await house.site.until(number, "asking", timeout=60)
+    await phone.say(house.file(YES))
+    await house.site.until(number, "listening", asked=2, timeout=60)
+    await phone.say(house.file(YES))
+    await house.lab.world.agent("sales-agent").next_call(60, number=number)
+
+
+async def speaks_and_presses(house: House, phone: Phone, number: str) -> None:
+    """A key for yes, in the middle of a spoken no."""
+    await house.site.until(number, "listening", timeout=60)
+    words = asyncio.create_task(phone.say(house.file(NO)))
+    await said_something(house, number)
+    await phone.press("1")
+    await words
+    await house.lab.world.agent("open-agent").next_call(60, number=number)
+
+
+async def presses(house: House, phone: Phone, number: str) -> None:
+    await house.site.until(number, "listening", timeout=60)
+    await phone.press("1")
+    await house.lab.world.agent("sales-agent").next_call(60, number=number)
+
+
+async def is_cut_off(house: House, phone: Phone, number: str) -> None:
+    """Whoever listened is gone: the caller must not wait for an answer that nobody hears."""
+    await house.site.until(number, "listening", timeout=60)
+    channel = await channel_of(house.lab.pbx, number)
+    [spy] = [
+        each["id"]
+        for each in await get(house.lab.pbx, "/channels")
+        if each["name"].startswith(f"Snoop/{channel}-")
+    ]
+    ari = house.lab.ari_settings
+    async with aiohttp.ClientSession() as session:
+        await session.delete(f"{ari.url}/channels/{spy}", headers=ari.headers)
+    await house.site.until(number, "asking", timeout=2)
+    await house.site.until(number, "listening", timeout=60)
+    await phone.press("1")
+    await house.lab.world.agent("sales-agent").next_call(60, number=number)
+
+
+CALLS = (agrees, refuses, strays, is_silent, talks_over, speaks_and_presses, presses, is_cut_off)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What became of a call."""
+
+    id: str
+    consent: dict
+    kinds: frozenset[str]
+
+    @property
+    def given(self) -> tuple[str, str, str]:
+        return self.consent["outcome"], self.consent["answer"]["form"], self.consent["answer"]["value"]
+
+    @property
+    def heard(self) -> list[tuple[str, bool]]:
+        return [(each["prompt"], each["completely"]) for each in self.consent["heard"]]
+
+    @property
+    def questions(self) -> list[str]:
+        return [each["sha256"] for each in self.consent["heard"] if each["prompt"] == "question"]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def calls(speaking: House) -> dict[str, Call]:
+    """All of them at the same time, as on any PBX."""
+
+    async def one(what) -> Call:
+        async with calling(speaking) as (phone, number):
+            await what(speaking, phone, number)
+            call = speaking.site.call_of(number)
+            consent = (await speaking.site.until_entry("consent", call))["body"]
+        kinds = frozenset(entry["kind"] for entry in speaking.site.entries(call))
+        return Call(id=call, consent=consent, kinds=kinds)
+
+    done = await asyncio.gather(*(one(each) for each in CALLS))
+    return {what.__name__: call for what, call in zip(CALLS, done, strict=True)}
+
+
+async def test_a_spoken_yes_is_read_back_recorded_and_kept_as_evidence(speaking, calls):
+    call = calls["agrees"]
+    assert call.given == ("granted", "speech", "yes")
+    assert 900 < call.consent["answer"]["confidence"] <= 1000
+    assert call.heard == [("announcement", True), ("question", True)]
+    [stopped] = [each for each in speaking.site.entries(call.id) if each["kind"] == "capture.stopped"][:1]
+    assert stopped["body"]["reason"] == "withdrawn"
+    assert not call.kinds & {"violation", "fault"}
+    caller, other, rate = await speaking.site.recording(call.id, head=True)
     said, _ = audio.read_sln(speaking.file(YES))
     assert likeness(caller[: 4 * rate], said) > 0.99
     assert audio.peak_level(other[: len(said)]) < -90
     # The head is no part of what is played otherwise.
-    plain, _, _ = await speaking.site.recording(call)
+    plain, _, _ = await speaking.site.recording(call.id)
     assert len(caller) - len(plain) == pytest.approx(len(said), abs=0.8 * rate)
-    kinds = {entry["kind"] for entry in speaking.site.entries(call)}
-    assert not kinds & {"violation", "fault"}, kinds
+
+
+async def test_a_no_a_stray_sentence_and_silence_record_nothing(speaking, calls):
+    assert calls["refuses"].given == ("refused", "speech", "no")
+    assert calls["is_silent"].given[:2] == ("no-input", "silence")
+    stray = calls["strays"]
+    assert stray.given[0] == "low-confidence-speech"
+    assert [name for name, _ in stray.heard] == [
+        "announcement", "question", "invalid", "question", "invalid", "question",
+    ]  # fmt: skip
+    # The last one does not offer to speak.
+    assert stray.questions[0] == stray.questions[1] != stray.questions[2]
+    assert not speaking.site.kept() & {calls[each].id for each in ("refuses", "is_silent", "strays")}
+
+
+async def test_a_yes_said_into_the_question_is_asked_for_again(calls):
+    """The question itself says what would be a yes, so that one may be its echo."""
+    assert calls["talks_over"].given == ("granted", "speech", "yes")
+    assert len(calls["talks_over"].questions) == 2
+
+
+async def test_a_spoken_no_beats_a_key_that_was_pressed_meanwhile_and_a_key_alone_counts_at_once(calls):
+    assert calls["speaks_and_presses"].given == ("refused", "speech", "no")
+    assert calls["presses"].given == ("granted", "key", "1")
+    assert [name for name, _ in calls["presses"].heard] == ["announcement", "question"]
+
+
+async def test_a_caller_who_is_heard_no_more_is_asked_for_a_key(speaking, calls):
+    assert calls["is_cut_off"].given == ("granted", "key", "1")
+    assert len(set(calls["is_cut_off"].questions)) == 2
+    await nothing_left(speaking)
 
 
 def likeness(heard: audio.Samples, said: audio.Samples) -> float:
     """How much of what was said stands somewhere in what was heard: 1 is all of it, to the sample."""
     place = int(np.correlate(heard, said, "valid").argmax())
     return float(np.corrcoef(heard[place : place + len(said)], said)[0, 1])
-
-
-async def test_a_no_a_stray_sentence_and_silence(speaking):
-    async def refuses():
-        async with calling(speaking) as (phone, number):
-            await speaking.site.until(number, "listening", timeout=60)
-            await phone.say(speaking.file(NO))
-            entry = await decided(speaking, number)
-            assert given(entry) == ("refused", "speech", "no")
-            await speaking.lab.world.agent("open-agent").next_call(30, number=number)
-            return speaking.site.call_of(number)
-
-    async def strays():
-        """Asked again, and again, and then for a key: which is the plan's default when none comes."""
-        async with calling(speaking) as (phone, number):
-            for times in (1, 2):
-                await speaking.site.until(number, "listening", asked=times, timeout=60)
-                await phone.say(speaking.file(STRAY))
-            entry = await decided(speaking, number)
-            assert entry["outcome"] == "low-confidence-speech"
-            prompts = [name for name, _ in asked(entry)]
-            assert prompts == ["announcement", "question", "invalid", "question", "invalid", "question"]
-            # The last one does not offer to speak.
-            hashes = [each["sha256"] for each in entry["heard"] if each["prompt"] == "question"]
-            assert hashes[0] == hashes[1] != hashes[2]
-            return speaking.site.call_of(number)
-
-    async def is_silent():
-        async with calling(speaking) as (_, number):
-            await speaking.site.until(number, "listening", timeout=60)
-            entry = await decided(speaking, number)
-            assert given(entry)[:2] == ("no-input", "silence")
-            return speaking.site.call_of(number)
-
-    calls = await asyncio.gather(refuses(), strays(), is_silent())
-    assert not speaking.site.kept() & set(calls)
-    await nothing_left(speaking)
-
-
-async def test_who_talks_over_the_question_is_asked_again_and_a_key_is_as_quick_as_ever(speaking):
-    async def talks_over():
-        """The question itself says what would be a yes, so that one said into it may be its echo."""
-        async with calling(speaking) as (phone, number):
-            await speaking.site.until(number, "asking", timeout=60)
-            await phone.say(speaking.file(YES))
-            await speaking.site.until(number, "listening", asked=2, timeout=60)
-            await phone.say(speaking.file(YES))
-            entry = await decided(speaking, number)
-            assert given(entry) == ("granted", "speech", "yes")
-            assert [name for name, _ in asked(entry)].count("question") == 2
-
-    async def speaks_and_presses():
-        """A key for yes, in the middle of a spoken no."""
-        async with calling(speaking) as (phone, number):
-            await speaking.site.until(number, "listening", timeout=60)
-            words = asyncio.create_task(phone.say(speaking.file(NO)))
-            await said_something(speaking, number)
-            await phone.press("1")
-            await words
-            assert given(await decided(speaking, number)) == ("refused", "speech", "no")
-
-    async def presses():
-        async with calling(speaking) as (phone, number):
-            await speaking.site.until(number, "listening", timeout=60)
-            await phone.press("1")
-            entry = await decided(speaking, number)
-            assert given(entry) == ("granted", "key", "1")
-            # Nobody told this caller of a key that stops it, and nothing is read back.
-            assert [name for name, _ in asked(entry)] == ["announcement", "question"]
-
-    await asyncio.gather(talks_over(), speaks_and_presses(), presses())
-    await nothing_left(speaking)
 
 
 async def said_something(house: House, number: str) -> None:

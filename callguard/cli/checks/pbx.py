@@ -58,6 +58,15 @@ USEFUL = {
 }
 
 
+#: What is needed to hear callers who answer by voice.
+HEARING = {
+    "res_ari_bridges": "hearing callers who answer by voice",
+    "res_stasis_snoop": "hearing callers who answer by voice",
+}
+#: One of these brings what they say.
+CARRIERS = ("chan_websocket", "chan_rtp")
+
+
 async def check_version(_: Visit, ari: Ari) -> list[Finding]:
     """The release, and what is lost or dangerous on it."""
     return judge_version((await ari.asterisk_info()).version)
@@ -83,7 +92,7 @@ def judge_version(text: str) -> list[Finding]:
     return findings
 
 
-async def check_modules(_: Visit, ari: Ari) -> list[Finding]:
+async def check_modules(visit: Visit, ari: Ari) -> list[Finding]:
     """What is loaded."""
     answer = await ari.request("GET", "asterisk/modules")
     running = {
@@ -102,6 +111,17 @@ async def check_modules(_: Visit, ari: Ari) -> list[Finding]:
     if not any(name.startswith("res_timing_") for name in running):
         remedy = "load = res_timing_timerfd.so"
         findings.append(fault("modules", "no res_timing_*: nothing can be played", where, remedy))
+    if visit.config.speech.enabled:
+        findings += [
+            fault(
+                "modules", f"{name} is not running: {use}", where, f"load = {name}.so, or speech.enabled: no"
+            )
+            for name, use in HEARING.items()
+            if name not in running
+        ]
+        if not running.intersection(CARRIERS):
+            what = "neither chan_websocket nor chan_rtp is running: nobody hears callers who answer by voice"
+            findings.append(fault("modules", what, where, "load = chan_rtp.so, or speech.enabled: no"))
     findings += [
         advice("modules", f"{name} is not running: {use}", where, f"load = {name}.so if you want that")
         for name, use in USEFUL.items()
