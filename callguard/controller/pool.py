@@ -82,9 +82,7 @@ class Pool:
         self._watch = Watch(longest_gap=2 * self._lease / BEATS)
         self._still: dict[str, float] = {}
         self._held: dict[str, Lease] = {}  #: the leases of others here that somebody holds, or held
-        self._cleared: dict[
-            str, str
-        ] = {}  #: holders of whom nothing is left
+        self._cleared: dict[str, str] = {}  #: holders of whom nothing is left
         self._leases: Leases | None = None
         self._beating: asyncio.Task[None] | None = None
         self._busy: dict[str, asyncio.Task[None]] = {}
