@@ -246,7 +246,7 @@ async def judge(house, told, caller, callers, agents):
             when = sent.times[np.isin(sent.numbers, lost)]
             kills = [f"{when[0] - at:+.2f} to {when[-1] - at:+.2f}" for at in told.kills_at]
             told.problems.append(
-                f"{call}: {name}: {len(lost)} of {int(wanted.sum())} frames are missing, {kills} s after kills"
+                f"{call}: {name}: {len(lost)} of {int(wanted.sum())} frames missing, {kills} s after kills"
             )
         before = side.times[side.times < moment(consent) - EDGE]
         told.early.append(float(0.02 * np.isfinite(before).sum()))

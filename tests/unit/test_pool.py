@@ -18,7 +18,9 @@ from callguard.controller.presence import Presence
 from callguard.errors import AsteriskError, LedgerError
 from callguard.ledger import Entry, open_ledger
 from callguard.ledger.bodies import Arrived, Ended, TakenUp
+from callguard.ledger.database import parse_url, reading_engine
 from callguard.ledger.leases import Lease, Leases, Watch
+from callguard.ledger.turns import Turns
 
 LEASE = 2.0
 
@@ -240,3 +242,13 @@ async def test_a_call_belongs_to_who_took_it_up_last(tmp_path: Path) -> None:
     finally:
         await a.close()
         await b.close()
+
+
+async def test_one_controller_delivers_to_an_endpoint_and_then_another(place: Path) -> None:
+    engine = reading_engine(parse_url(f"sqlite:///{place}/ledger.db"))
+    one, other = Turns(engine), Turns(engine)
+    assert one.mine("crm") and one.mine("crm")
+    assert not other.mine("crm") and other.mine("billing")
+    one.close()
+    assert other.mine("crm")
+    other.close()
