@@ -14,12 +14,12 @@ import pytest
 
 from callguard.controller import recorder
 from callguard.controller.recorder import Recorder
-from callguard.controller.tape import SealedTape
+from callguard.controller.tape import LooseTape, SealedTape
 from callguard.errors import AsteriskError
 from callguard.lab import audio
-from callguard.recording import Measures, Sealer, Spool
+from callguard.recording import Measures, Sealer, Spool, Strand
 from callguard.recording.spool import RATE
-from fakes.sealing import NAME, a_sealer, a_vault, heard, until
+from fakes.sealing import CALL, NAME, a_sealer, a_vault, heard, until
 from fakes.talking import Talking, spoken
 
 MEASURES = Measures(look_back=0.5, block=0.1, tick=0.02, settle=0.2)
@@ -191,6 +191,22 @@ async def test_a_call_that_ends_before_the_pause_keeps_nothing_of_it(call: Call)
     await asyncio.sleep(0.5)
     first = call.pbx.now() - 800
     await call.recorder.erase_from(first, "card digits")
+    await asyncio.sleep(0.4)
+    samples = await call.over()
+    whole_but(samples, (first, len(samples)))
+
+
+async def test_what_goes_back_further_than_a_hot_key_is_on_hold_until_it_is_erased(call: Call) -> None:
+    await asyncio.sleep(0.3)
+    first = call.pbx.now()
+    call.tape.guard(first)
+    await asyncio.sleep(recorder.HOT_KEY + 0.6)
+    await call.recorder.erase_from(first, "card digits")
+    call.tape.guard(None)
+    await asyncio.sleep(0.5)
+    await call.recorder.pause()
+    await until(lambda: ("proven", False) in call.told)
+    assert call.spans()[-1][0] == first
     samples = await call.over()
     whole_but(samples, (first, len(samples)))
 
@@ -244,9 +260,52 @@ async def test_the_rest_of_a_sounding_hot_key_before_a_pause_is_erased_and_nothi
     await asyncio.sleep(0.6)
     await call.recorder.pause()
     await until(lambda: ("proven", False) in call.told)
-    ((first, last),) = call.spans()
+    (rest,) = [each for each in call.told if each[-1] == "a hot key that sounded"]
+    first, last = rest[1:3]
     place = round((at - call.pbx.began) * RATE)
     assert place - 300 <= first <= place
     assert place + len(tone) <= last <= place + len(tone) + 300
     samples = await call.over()
     assert silent(samples)[0] == (first, last)
+
+
+async def test_without_a_vault_it_is_erased_where_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "REGULAR", 0.02)
+    monkeypatch.setattr(recorder, "LAST", 0.1)
+    with TemporaryDirectory(dir="/dev/shm") as directory:
+        spool = Spool(directory=Path(directory) / "spool")
+        spool.prepare()
+        call = Call(Talking(spool), None, None)  # type: ignore[arg-type]
+        await call.recorder.begun("0x1", LooseTape.of(spool, CALL, 1))
+        call.pbx.start()
+        await asyncio.sleep(0.7)
+        first = call.pbx.now() - 3000
+        await call.recorder.erase_from(first, "card digits")
+        await call.recorder.pause()
+        await until(lambda: ("proven", False) in call.told)
+        await call.pbx.end()
+        await call.recorder.ended()
+        for path in call.pbx.asterisk.paths:
+            samples = np.frombuffer(path.read_bytes(), "<i2").copy()
+            whole_but(samples, (first, len(samples)))
+
+
+async def test_when_samples_came_is_told_by_the_kernel_however_late_they_are_looked_for(
+    tmp_path: Path,
+) -> None:
+    paths = tmp_path / "in.sln", tmp_path / "out.sln"
+    for path in paths:
+        path.touch()
+    strand = Strand(paths=paths)
+    assert strand.arrived()[0] == 0
+    for path in paths:
+        path.write_bytes(bytes(1600))
+    written = time.monotonic()
+    await asyncio.sleep(0.3)
+    there, came = strand.arrived()
+    assert there == 800
+    assert written - 0.01 <= came <= written + 0.03
+    # What is erased stamps the files as well.
+    strand.wipe(0, 400)
+    assert strand.arrived() == (there, came)
+    strand.close()
