@@ -114,7 +114,11 @@ def _kept(config: Config | None, call: str) -> tuple[tuple[Recorded, ...], tuple
     """The recordings in the vault, and a remark on each that is not to be had."""
     if config is None or not config.vault.enabled:
         return (), ()
-    vault = vault_of(config)
+    try:
+        vault = vault_of(config)
+    except VaultError as fault:
+        # The entries and their proofs are worth having without the sound.
+        return (), (f"What the vault holds is not in this file: {fault}",)
     found, remarks = [], []
     try:
         names = vault.of_call(call)
