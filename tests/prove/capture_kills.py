@@ -57,9 +57,9 @@ class Told:
     kills: int = 0
     calls: int = 0
     phases: Counter = field(default_factory=Counter)  #: in what state calls were when the controller died
-    missing: list[float] = field(
-        default_factory=list
-    )  #: consented seconds that are not in the vault, per call
+    said: int = 0  #: consented frames
+    missing: int = 0  #: of these, those that are not in the vault
+    gaps: list[float] = field(default_factory=list)  #: the longest stretch of them in each call, in seconds
     leaked: list[float] = field(default_factory=list)  #: seconds after a pause key that are
     unheard: list[float] = field(default_factory=list)  #: the same, of keys that found no controller
     doubled: int = 0
