@@ -181,11 +181,16 @@ async def is_cut_off(house: House, phone: Phone, number: str) -> None:
     """Whoever listened is gone: the caller must not wait for an answer that nobody hears."""
     await house.site.until(number, "listening", timeout=60)
     channel = await channel_of(house.lab.pbx, number)
-    [spy] = [
-        each["id"]
-        for each in await get(house.lab.pbx, "/channels")
-        if each["name"].startswith(f"Snoop/{channel}-")
-    ]
+    spies: list[str] = []
+    async with asyncio.timeout(10):
+        while not spies:
+            await asyncio.sleep(0.05)
+            spies = [
+                each["id"]
+                for each in await get(house.lab.pbx, "/channels")
+                if each["name"].startswith(f"Snoop/{channel}-")
+            ]
+    [spy] = spies
     ari = house.lab.ari_settings
     async with aiohttp.ClientSession() as session:
         await session.delete(f"{ari.url}/channels/{spy}", headers=ari.headers)
