@@ -178,7 +178,7 @@ def _show(found: Check, saved: Path) -> None:
         table.add_row(label, *(str(count) for count in row.values()))
     console.print(table)
     for name in found.wrong:
-        console.print(f"[red]wrongly a yes:[/red] {name}", highlight=False)
+        console.print(f"[red]wrongly a yes:[/red] {name}", highlight=False, soft_wrap=True)
     proposed = ", ".join(f"{name}: {value:g}" for name, value in _numbers(found.proposed).items())
     console.print(f"Proposed for speech.languages.{found.language}: {proposed}", highlight=False)
     if found.wrong:
