@@ -14,7 +14,7 @@ from callguard.config.section import Secret, Section
 POCKETSPHINX = "pocketsphinx"
 #: Where its thresholds come from.
 _CHOSEN = (
-    "generated corpus, 2026-11: halfway from the worst mistake of a voice that was left out to certainty"
+    "generated corpus, 2026-11: at least halfway from the worst mistake of a voice left out to certainty"
 )
 
 #: Confidence from which on an answer counts. Above 1 it never does.
@@ -32,9 +32,9 @@ class Listening(Section):
     """How one language is understood."""
 
     engine: Name = POCKETSPHINX
-    phrase: Threshold = 0.76
-    half: Threshold = 0.94
-    bare: Threshold = 0.95
+    phrase: Threshold = 0.8
+    half: Threshold = 0.97
+    bare: Threshold = 0.93
     no: Threshold = 0.5
     chosen: Words = _CHOSEN
 
@@ -60,7 +60,7 @@ class Speech(Section):
     workers: Annotated[int, Field(ge=1, le=32)] = 2
     pause_seconds: Annotated[float, Field(ge=0.3, le=2)] = 0.6
     interrupt_announcement: bool = False
-    patience_seconds: Annotated[float, Field(ge=0.5, le=10)] = 3.0
+    patience_seconds: Annotated[float, Field(ge=0.5, le=10)] = 5.0
     languages: dict[Language, Listening] = Field(default_factory=lambda: {"en": Listening()})
     servers: dict[Name, SpeechServer] = Field(default_factory=dict)
 

@@ -28,7 +28,7 @@ class Limits:
     pause: float = 0.6  #: silence that ends an answer; a pause within "yes ... I agree" is shorter
     longest: float = 4.5  #: speech that goes on longer is no answer; "I do not want to be recorded" takes 2
     window: float = 30.0  #: the longest time that may be listened to at all, which bounds the memory
-    patience: float = 4.0  #: for an engine, after the end of speech
+    patience: float = 5.5  #: for an engine, after the end of speech
 
 
 class Ears:

@@ -32,6 +32,8 @@ LEVELS = (None, 20.0, 10.0, 5.0)
 QUIET = (None, 20.0)
 FALSE_YES = 0.05  #: per cent of what is no yes
 PHRASES, BARE = 90.0, 50.0  #: per cent accepted, clean
+#: "Say: yes, I agree."
+ASKED_FOR = "yes, I agree"
 TESTS = ("tests/unit", "tests/property", "-k", "speech")
 
 Tell = Callable[[str], Any]
@@ -71,9 +73,12 @@ def _of_level(
         return 100 * counted[meaning] / max(1, counted.total())
 
     no_as_yes = _counted(heard, Kind.NO, thresholds)[Meaning.YES]
+    asked = [each for each in heard if each.clip.words == ASKED_FOR]
+    said = 100 * sum(each.meaning(thresholds) == Meaning.YES for each in asked) / len(asked)
     others = [each for each in heard if each.clip.kind.label != "yes"]
     wrong = sum(each.meaning(thresholds) == Meaning.YES for each in others)
     accepted = [
+        at_least(f"{name}: the phrase that the prompt asks for, accepted", said, PHRASES, "%"),
         at_least(f"{name}: phrases accepted", share(Kind.PHRASE, Meaning.YES), PHRASES, "%"),
         at_least(f"{name}: bare answers accepted", share(Kind.BARE, Meaning.YES), BARE, "%"),
     ]

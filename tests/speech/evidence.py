@@ -16,7 +16,7 @@ import callguard.speech
 from callguard.lab.audio import Samples
 from callguard.speech.ears import AROUND, Limits
 from callguard.speech.endpoint import LEAST, Endpointer, detector
-from callguard.speech.english.evidence import Evidence, Fit
+from callguard.speech.english.evidence import Again, Evidence, Fit
 from callguard.speech.english.listening import Ears
 from callguard.speech.english.weighing import weigh
 from callguard.speech.thresholds import Thresholds, judged
@@ -85,8 +85,7 @@ def gathered(
     tell: Callable[[str], Any] = lambda _: None,
 ) -> list[Heard]:
     """Every clip, listened to; kept beside the voices until engine or clips change."""
-    told = json.dumps([[c.number, c.kind, c.words, c.speaker] for c in clips]) + f"{snr}|{rate}" + _engine()
-    path = cache() / f"evidence-{hashlib.sha256(told.encode()).hexdigest()[:24]}.json"
+    path = _kept_at(clips, snr, rate)
     if not path.exists():
         tell(f"Listening to {len(clips)} clips{'' if snr is None else f' at {snr:g} dB'}")
         with ProcessPoolExecutor(
@@ -100,24 +99,34 @@ def gathered(
     ]
 
 
+def _kept_at(clips: Sequence[Clip], snr: float | None, rate: int) -> Path:
+    told = json.dumps([[c.number, c.kind, c.words, c.speaker] for c in clips]) + f"{snr}|{rate}" + _engine()
+    return cache() / f"evidence-{hashlib.sha256(told.encode()).hexdigest()[:24]}.json"
+
+
 def _evidence(kept: dict[str, Any] | None) -> Evidence | None:
     if kept is None:
         return None
-    return Evidence(**kept | {name: Fit(**kept[name]) for name in ("yes", "no", "rival")})
+    again = Again(**kept["again"] | {name: Fit(**kept["again"][name]) for name in ("yes", "rival")})
+    return Evidence(**kept | {name: Fit(**kept[name]) for name in ("yes", "no", "rival")} | {"again": again})
 
 
 def _engine() -> str:
     """Everything that evidence depends on, as one hash; how it is weighed is left out."""
     home = Path(callguard.speech.__file__).parent
     names = ["endpoint.py", "english/listening.py", "english/language.py", "english/phrases.py"]
-    names += ["english/evidence.py", "english/telephone.py", "english/telephone.npz"]
+    names += ["english/evidence.py", "english/telephone.py", "english/telephone.npz", "english/folding.py"]
     line = [Path(__file__).with_name(name) for name in ("line.py", "noises.py", "voices.py")]
     parts = [_meant(path) for path in (*(home / name for name in names), *line)]
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def _meant(path: Path) -> bytes:
-    """A file without what does not matter: comments and layout."""
+    """A file without what does not matter: comments, docstrings and layout."""
     if path.suffix != ".py":
         return path.read_bytes()
-    return ast.dump(ast.parse(path.read_text(encoding="utf-8"))).encode()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            node.body = node.body[1:]
+    return ast.dump(tree).encode()

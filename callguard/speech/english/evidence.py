@@ -28,6 +28,16 @@ NO_FIT = Fit(words="", ratio=LOST, uncovered=1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """A would-be yes, heard in another way."""
+
+    yes: Fit = NO_FIT
+    rival: Fit = NO_FIT
+    free: str = ""
+    free_ratio: float = LOST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What the ears say of one answer. Where neither a yes nor a no holds, nothing else was looked at."""
 
@@ -37,3 +47,4 @@ class Evidence:
     free: str = ""  #: what the free ear understood
     free_ratio: float = LOST
     seconds: float  #: length of what was listened to
+    again: Again = Again()

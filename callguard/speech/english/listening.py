@@ -2,22 +2,26 @@
 
 The strict ear knows nothing but the phrases that count, and in further looks those that refuse and those that
 sound alike. It tells how well they fit, against a loop of any phones: a likelihood ratio. The free ear hears
-any common words in any order. What either finds is evidence; `callguard.speech.english.weighing` decides.
+any common words in any order. What would be a yes they hear once more in another way: on a telephone's leg
+first by `callguard.speech.english.telephone` and then by sphinx itself, on a wideband leg the other way
+round. The two make different mistakes. What is found is evidence for `callguard.speech.english.weighing`.
 """
 
 from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pocketsphinx import Config, Decoder, LogMath, NGramModel, get_model_path
 
-from callguard.speech.english.evidence import LOST, NO_FIT, Evidence, Fit
+from callguard.speech.english.evidence import LOST, Again, Evidence, Fit
+from callguard.speech.english.folding import folded, halved
 from callguard.speech.english.language import arpa
 from callguard.speech.english.phrases import BARE, BARE_RIVALS, DECOYS, NO, RIVALS, YES
 from callguard.speech.english.telephone import RATE, cepstra
@@ -37,6 +41,7 @@ SLACK = 2
 #: Seconds that a bare answer lasts at most, with what is around it.
 LONGEST_BARE = 1.4
 _FREE = "free"
+_AGREED = (*YES, *BARE)
 
 
 class Ears:
@@ -57,7 +62,7 @@ class Ears:
             # For a ratio all likelihoods have to be on one scale: no weights of a language model, and
             # every state of the model looked at in every frame.
             self._strict = _decoder(dictionary, lm=None, lw=1.0, pip=1.0, wip=1.0, compallsen=True)
-        _add_phrases(self._strict, "yes", (*YES, *BARE))
+        _add_phrases(self._strict, "yes", _AGREED)
         _add_phrases(self._strict, "bare", BARE)
         _add_phrases(self._strict, "no", NO)
         _add_phrases(self._strict, "rival", RIVALS)
@@ -66,25 +71,14 @@ class Ears:
 
     def listen(self, pcm: bytes | bytearray, rate: int) -> Evidence:
         """Hear one answer: 16-bit samples, trimmed to the speech with a little silence around it."""
-        features = cepstra(pcm) if rate == RATE else None
         loud = loud_frames(pcm, rate)
-
-        def look(search: str) -> _Look:
-            decoder = self._free
-            if search != _FREE:
-                decoder = self._strict
-                decoder.activate_search(search)
-            decoder.start_utt()
-            if features is not None:
-                # A copy: sphinx takes the mean off in place, and the next look would get what is left.
-                decoder.process_cep(bytes(bytearray(features)), full_utt=True)
-            else:
-                decoder.process_raw(bytes(pcm), full_utt=True)
-            decoder.end_utt()
-            return _Look.of(decoder, loud)
-
+        if rate == RATE:
+            first, second = partial(_by_cepstra, cepstra(pcm)), partial(_by_samples, folded(pcm))
+        else:
+            first, second = partial(_by_samples, bytes(pcm)), partial(_by_cepstra, cepstra(halved(pcm)))
+        look = partial(self._look, first, loud)
         yes, no = look("yes"), look("no")
-        agreed, refused = yes.fit((*YES, *BARE)), no.fit(NO)
+        agreed, refused = yes.fit(_AGREED), no.fit(NO)
         seconds = yes.frames / FRAMES
         if not agreed.holds and seconds <= LONGEST_BARE:
             # A bare "yes" is easily lost among the phrases that begin with it.
@@ -93,17 +87,48 @@ class Ears:
         if not agreed.holds and not refused.holds:
             return Evidence(yes=agreed, no=refused, seconds=seconds)
         loop, free = look("phones").score, look(_FREE)
-        rival = None
-        if agreed.holds:
-            rival = look("bare rival" if agreed.words in BARE else "rival")
-        return Evidence(
-            yes=yes.fit((*YES, *BARE), loop),
+        found = Evidence(
+            yes=yes.fit(_AGREED, loop),
             no=no.fit(NO, loop),
-            rival=rival.fit(RIVALS, loop) if rival else NO_FIT,
             free=free.words,
             free_ratio=free.ratio(loop),
             seconds=seconds,
         )
+        if not agreed.holds:
+            return found
+        bare = agreed.words in BARE
+        rival = look("bare rival" if bare else "rival").fit(RIVALS, loop)
+        return replace(found, rival=rival, again=self._again(partial(self._look, second, loud), bare=bare))
+
+    def _again(self, look: Callable[[str], _Look], *, bare: bool) -> Again:
+        """A would-be yes by the other way of hearing."""
+        yes, rival = look("bare" if bare else "yes"), look("bare rival" if bare else "rival")
+        loop, free = look("phones").score, look(_FREE)
+        return Again(
+            yes=yes.fit(_AGREED, loop),
+            rival=rival.fit(RIVALS, loop),
+            free=free.words,
+            free_ratio=free.ratio(loop),
+        )
+
+    def _look(self, hear: Callable[[Decoder], None], loud: NDArray[np.bool_], search: str) -> _Look:
+        decoder = self._free
+        if search != _FREE:
+            decoder = self._strict
+            decoder.activate_search(search)
+        decoder.start_utt()
+        hear(decoder)
+        decoder.end_utt()
+        return _Look.of(decoder, loud)
+
+
+def _by_cepstra(features: bytes, decoder: Decoder) -> None:
+    # A copy: sphinx takes the mean off in place, and the next look would get what is left.
+    decoder.process_cep(bytes(bytearray(features)), full_utt=True)
+
+
+def _by_samples(samples: bytes, decoder: Decoder) -> None:
+    decoder.process_raw(samples, full_utt=True)
 
 
 @dataclass(frozen=True, slots=True)

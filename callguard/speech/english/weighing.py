@@ -38,6 +38,10 @@ _AFFIRMING = frozenset(("yes", "yeah"))
 _AGREEING = frozenset(
     ("agree", "consent", "please", "course", "fine", "sure", "okay", "absolutely", "certainly")
 )
+#: Never counted, though the recogniser knows them: they soak up the beginning of something longer ("who is
+#: this", "you must say yes, I agree").
+DOUBLED = frozenset(("yes yes", "yes yes i agree"))
+_ALL_YES = frozenset((*YES, *BARE))
 _PHRASES = {PHRASE: frozenset(YES), BARE_YES: frozenset(BARE), REFUSAL: frozenset(NO)}
 
 
@@ -73,7 +77,8 @@ def candidates(evidence: Evidence) -> list[str]:
     """The kinds that nothing rules out."""
     found = []
     yes, no = evidence.yes, evidence.no
-    if yes.holds and not NEGATIONS & set(evidence.free.split()):
+    heard = set(evidence.free.split()) | set(evidence.again.free.split())
+    if yes.holds and yes.words not in DOUBLED and not NEGATIONS & heard:
         found.append(PHRASE if yes.words in _PHRASES[PHRASE] else BARE_YES)
     if no.holds:
         found.append(REFUSAL)
@@ -90,7 +95,7 @@ def figures(kind: str, evidence: Evidence) -> list[float]:
         _ahead(mine, evidence.rival),
     )
     pace = sum(map(len, words)) / max(0.2, evidence.seconds - AROUND)
-    return [
+    first = [
         _cut(mine.ratio),
         *margins,
         min(margins),
@@ -103,6 +108,23 @@ def figures(kind: str, evidence: Evidence) -> list[float]:
         float(bool(_AFFIRMING & set(words))),
         float(bool(_AGREEING & set(words))),
         float(words[-2:] == ["i", "do"]),
+    ]
+    return first if kind == REFUSAL else [*first, *_second(evidence)]
+
+
+def _second(evidence: Evidence) -> list[float]:
+    """What the other way of hearing says of a yes."""
+    again = evidence.again
+    if not again.yes.holds:
+        return [WORST, WORST, WORST, WORST, 0.0, 0.0, 0.0]
+    margins = (_cut(again.yes.ratio - again.free_ratio), _ahead(again.yes, again.rival))
+    return [
+        _cut(again.yes.ratio),
+        *margins,
+        min(margins),
+        1.0,
+        float(again.free in _ALL_YES),
+        float(again.yes.words == evidence.yes.words),
     ]
 
 
