@@ -211,6 +211,7 @@ class Conductor:
                 call=each.call,
                 arrived=time.monotonic(),
                 request=Request(queue=each.queue, caller=each.customer, outbound=each.outbound),
+                _consent=each.consent,
             )
             self.conversations[channel.id] = conversation
             conversation.case = each.case
@@ -251,7 +252,8 @@ class Conductor:
         if recorder and left.call.capture is Capture.OFF:
             conversation.call = left.call.with_(capture=Capture.ORDERED)
         begun = self.keeper is None or self.keeper.keeps(left.call.id, left.segment)
-        if recorder and not begun and conversation.call.capture is Capture.ORDERED:
+        if not begun and conversation.call.capture is Capture.ORDERED:
+            # Without an id the dialplan is about to start it, and says so.
             await conversation.found(recorder, left.consent, segment=left.segment)
         else:
             await conversation.taken_up(

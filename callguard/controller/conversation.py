@@ -216,9 +216,10 @@ class Conversation:
     async def found(self, recorder: str, consent: ConsentEntry | None, *, segment: int = 1) -> None:
         """As `taken_up`, where that one did not live to see the recorder start: keep what it writes."""
         self.routed, self._consent, self._capture = True, consent, True
-        self.house.floor.latch.ours(self.channel.id, recorder)
         self.feed(ev.Recovered(at=time.monotonic()))
-        await self.segments.started(recorder, segment, consent)
+        if recorder:
+            self.house.floor.latch.ours(self.channel.id, recorder)
+            await self.capture_started(recorder, segment)
         ari = self.house.ari
         if ari is not None and self.call.agreed.withdraw_keys:
             await ari.subscribe(f"channel:{self.channel.id}")
@@ -298,6 +299,8 @@ class Conversation:
 
     async def capture_started(self, recorder: str, segment: int) -> None:
         """The dialplan started the recorder."""
+        if recorder == self.taping.recorder.id:
+            return  # found before its event came
         await self.segments.started(recorder, segment, self._consent)
 
     async def stop_broken(self) -> None:
