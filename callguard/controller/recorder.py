@@ -417,21 +417,27 @@ class Recorder:
         late = await tape.sounds(latest, end)
         before = await tape.sounds(pause.start, latest)
         # Neither party need have spoken right before it.
-        pause.begin = max(before[1] if before else pause.start, latest - 2 * round(LATEST * RATE))
+        begin = max(before[1] if before else pause.start, latest - 2 * round(LATEST * RATE))
         if late is not None:
-            pause.begin = latest
+            begin = latest
             await self._erase(tape, latest, late[1], "said after the pause was asked for")
             if late[1] == end or late[1] - latest > TOLERATED * RATE:
                 seconds = (late[1] - latest) / RATE
                 raise Unproven(f"the recorder confirmed a pause and went on: {seconds:.2f} s of speech after")
-        if pause.drop:
-            first = latest - round((LATEST + pause.drop) * RATE)
-            await self._erase(tape, max(first, pause.start), pause.begin, "dropped with the pause")
-        if (unwanted := pause.unwanted(there, seen)) is not None:
-            await self._erase(tape, unwanted, pause.begin, pause.why)
-        pressed = max(pause.start, pause.begin - round(HOT_KEY * RATE))
-        for rest in await tape.rests(pressed, pause.begin):
+        pressed = max(pause.start, begin - round(HOT_KEY * RATE))
+        for rest in await tape.rests(pressed, begin):
             await self._erase(tape, *rest, "a hot key that sounded")
+        done = None
+        # More may be asked for meanwhile. Where it begins is told last: should the end of the call cut this
+        # short, all of it is done anew.
+        while (asked := (pause.drop, pause.first, pause.moment)) != done:
+            done = asked
+            if pause.drop:
+                first = latest - round((LATEST + pause.drop) * RATE)
+                await self._erase(tape, max(first, pause.start), begin, "dropped with the pause")
+            if (unwanted := pause.unwanted(there, seen)) is not None:
+                await self._erase(tape, unwanted, begin, pause.why)
+        pause.begin = begin
         return end
 
     async def _over(self, tape: Tape, pause: Pause, proven: int, there: int, seen: float) -> int:
