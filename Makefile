@@ -69,6 +69,10 @@ invariants: install  ## A million random events through the core (EVENTS=n)
 prove: install  ## The slower evidence on the laboratory PBX (TOPIC=call; without a topic: the list)
 	@$(BIN)/python -m tests.prove $(TOPIC) $(ARGS)
 
+.PHONY: chaos
+chaos: install  ## A quarter of an hour of random faults while twenty callers a second arrive
+	@CALLGUARD_PARTS=chaos $(BIN)/python -m tests.prove parties $(ARGS)
+
 .PHONY: bench
 bench: install  ## Speed, as ratios against other ways in the same run
 	@$(BIN)/python -m tests.bench $(ARGS)

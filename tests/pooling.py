@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from yarl import URL
+
 from callguard.config.dialplan import shipped_dialplan
 from callguard.lab import Lab
+from callguard.lab.line import Line
 from callguard.lab.site import Site
 
 #: Seconds that a controller of a test may say nothing.
@@ -21,6 +24,7 @@ class PoolHouse:
 
     lab: Lab
     sites: dict[str, Site] = field(default_factory=dict)
+    lines: dict[str, list[Line]] = field(default_factory=dict)  #: to ARI and to AMI, where they are to fail
 
     @property
     def site(self) -> Site:
@@ -48,9 +52,14 @@ def shared(first: Site) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def pool_house(
-    settings: Mapping[str, Any], names: Iterable[str] = ("a", "b"), *, lease: float = LEASE, **lab: Any
+    settings: Mapping[str, Any],
+    names: Iterable[str] = ("a", "b"),
+    *,
+    lease: float = LEASE,
+    lines: bool = False,
+    **lab: Any,
 ) -> AsyncIterator[PoolHouse]:
-    """A laboratory whose controllers run."""
+    """A laboratory whose controllers run; with ``lines``, over lines of their own that a test can break."""
     members = list(names)
     async with Lab(shipped_dialplan(), **lab) as laboratory, contextlib.AsyncExitStack() as stack:
         house = PoolHouse(laboratory)
@@ -60,7 +69,16 @@ async def pool_house(
             own = {section: dict(values) for section, values in settings.items()}
             for section, values in common.items():
                 own[section] = values | own.get(section, {})
-            site = Site(laboratory, settings=own | {"pool": pool})
+            ari, ami = laboratory.ari_settings, laboratory.ami_settings
+            house.lines[name] = [Line(URL(ari.url).port or 0), Line(ami.port)] if lines else []
+            for line in house.lines[name]:
+                await line.open()
+                stack.push_async_callback(line.close)
+            ways: dict[str, Any] = {}
+            if lines:
+                to_ari, to_ami = (line.port for line in house.lines[name])
+                ways = {"ari_url": str(URL(ari.url).with_port(to_ari)), "ami_port": to_ami}
+            site = Site(laboratory, settings=own | {"pool": pool}, **ways)
             stack.push_async_callback(site.close)
             if not house.sites:
                 common = shared(site)

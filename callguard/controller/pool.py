@@ -4,6 +4,8 @@
                                  up its calls and what it had not sealed, and lets go
     one hangs                    its lease stands still for as long as a lease lasts; whoever seizes it ends
                                  the process (see `callguard.controller.presence`), then as above
+    one hangs in a write         nobody can use the ledger, or see its lease; its count beside its lock stands
+                                 still for as long as a lease lasts, and whoever sees that ends the process
     one leaves (SIGTERM)         it takes no more calls, leads those in the dialogue to their end, and lets go
                                  of the lock; then as above
     one comes back               it waits for its lock, and takes up what nobody has taken up meanwhile
@@ -28,7 +30,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
 import structlog
 
@@ -80,11 +82,14 @@ class Pool:
         self._each_beat: Callable[[], None] = lambda: None
         self._host = socket.gethostname()
         self._watch = Watch(longest_gap=2 * self._lease / BEATS)
+        self._counts = Watch(longest_gap=2 * self._lease / BEATS)
+        self._others = [name for name in self._members if name != self._name]
         self._still: dict[str, float] = {}
+        self._quiet: Mapping[str, float] = {}
         self._held: dict[str, Lease] = {}  #: the leases of others here that somebody holds, or held
         self._cleared: dict[str, str] = {}  #: holders of whom nothing is left
         self._leases: Leases | None = None
-        self._beating: asyncio.Task[None] | None = None
+        self._beating: list[asyncio.Task[None]] = []
         self._busy: dict[str, asyncio.Task[None]] = {}
 
     # ------------------------------------------------------------------ life
@@ -107,7 +112,11 @@ class Pool:
         """
         self._leases = Leases(self._url, self._name, self._host)
         await asyncio.to_thread(self._leases.take)
-        self._beating = asyncio.get_running_loop().create_task(self._beat(self._leases), name="pool")
+        loop = asyncio.get_running_loop()
+        self._beating = [
+            loop.create_task(self._beat(self._leases), name="pool"),
+            loop.create_task(self._count(), name="pool count"),
+        ]
 
     def serve(self, take_up: TakeUp, each_beat: Callable[[], None]) -> None:
         """From now on, look after the others.
@@ -126,9 +135,9 @@ class Pool:
 
     async def leave(self) -> None:
         """Let go of the lock; whatever we left is taken up by somebody else. The last thing that is done."""
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.gather(self._beating, return_exceptions=True)
+        for task in self._beating:
+            task.cancel()
+        await asyncio.gather(*self._beating, return_exceptions=True)
         self._own.release()
 
     # ------------------------------------------------------------------ what is known
@@ -146,7 +155,7 @@ class Pool:
     @property
     def alone(self) -> bool:
         """Whether nobody else is there to take calls."""
-        return not any(self._lives(name) for name in self._members if name != self._name)
+        return not any(self._lives(name) for name in self._others)
 
     @property
     def speaks(self) -> bool:
@@ -167,6 +176,7 @@ class Pool:
             except LedgerError as error:
                 # Nobody else can seize our lease either; and what the ledger does not take is not captured.
                 log.warning("the pool cannot be seen", why=str(error))
+                self._end_who_keeps_the_ledger()
             else:
                 if there is None:
                     self._taken()
@@ -180,6 +190,28 @@ class Pool:
                 if left <= 0:
                     break
                 await asyncio.sleep(min(left, LOOK_SECONDS))
+
+    async def _count(self) -> None:
+        """Where no lock of the database keeps us from it, and see who else does."""
+        while True:
+            try:
+                self._own.count()
+            except OSError as error:
+                log.warning("the lock of this controller cannot be written", why=str(error))
+            there = [Lease(name, self._host, *self._presence(name).counted()) for name in self._others]
+            self._quiet = self._counts.look(time.monotonic(), there)
+            await asyncio.sleep(self._lease / BEATS)
+
+    def _end_who_keeps_the_ledger(self) -> None:
+        """Whoever hangs in the middle of a write. `_look_for_death` then sees that it is gone."""
+        for member in self._held:
+            if self._take_up is None or member in self._busy or self._quiet.get(member, 0.0) < self._lease:
+                continue
+            if self._presence(member).end_holder():
+                log.error("a controller hangs, it is ended", name=member, seconds=self._lease)
+
+    def _presence(self, member: str) -> Presence:
+        return Presence(self._places, member)
 
     def _taken(self) -> None:
         """Our calls are another's, who took us for hung. Touch nothing on the way out."""
@@ -203,7 +235,7 @@ class Pool:
         for member in list(self._held):
             if self._take_up is None or member in self._busy:
                 continue
-            presence = Presence(self._places, member)
+            presence = self._presence(member)
             try:
                 if not presence.take():
                     continue
@@ -217,7 +249,7 @@ class Pool:
         for member, seen in self._held.items():
             if self._take_up is None or member in self._busy or self._still[member] < self._lease:
                 continue
-            self._start(self._end(leases, Presence(self._places, member), seen), member)
+            self._start(self._end(leases, self._presence(member), seen), member)
 
     def _start(self, work: Coroutine[None, None, None], member: str) -> None:
         self._still.pop(member, None)

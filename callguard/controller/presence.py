@@ -4,6 +4,9 @@ Decided 2026-11: a process of the pool that hangs is ended (SIGKILL) before anot
 its recordings, and the lock proves that it is gone. What lost: to let it find out by itself when it wakes. It
 could wake in the middle of sealing a block, or of giving the memory behind it back, and no look at a lease
 beforehand helps it, because it can be frozen between the look and the deed.
+
+Decided 2026-11: beside its lease a process counts in the file of its lock. One that was frozen in the middle
+of a write holds the ledger, so that nobody can see or seize its lease; a file keeps nobody out.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ class Presence:
     def __init__(self, directory: Path, member: str) -> None:
         self.path = directory / f"{member}.lock"
         self._file: int | None = None
+        self._count = 0
 
     @property
     def held(self) -> bool:
@@ -56,9 +60,27 @@ class Presence:
             os.close(file)
             return False
         os.truncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         self._file = file
+        self.count()
         return True
+
+    def count(self) -> None:
+        """Say that we live. Does nothing when we do not hold the lock.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if self._file is not None:
+            self._count += 1
+            os.pwrite(self._file, f"{os.getpid()} {self._count}\n".encode("ascii"), 0)
+
+    def counted(self) -> tuple[str, int]:
+        """Which process held it last, and how often it said that it lives; empty and 0 when nobody did."""
+        try:
+            process, count = self.path.read_text("ascii").split()
+            return process, int(count)
+        except (OSError, ValueError):
+            return "", 0
 
     def release(self) -> None:
         """Let go of it."""
@@ -72,7 +94,7 @@ class Presence:
         It may be gone a moment later than this returns: `take` tells.
         """
         try:
-            number = int(self.path.read_text("ascii"))
+            number = int(self.counted()[0])
             process = os.pidfd_open(number)
         except (OSError, ValueError):
             return False
@@ -82,7 +104,7 @@ class Presence:
             if self.take():
                 self.release()
                 return False
-            if self.path.read_text("ascii").strip() != str(number):
+            if self.counted()[0] != str(number):
                 return False
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(process, signal.SIGKILL)

@@ -18,7 +18,7 @@ TOPICS = {
     "capture": "200 pauses, lies, cards, 50 kills, 200 calls at once, the disk, other recorders, tones",
     "ledger": "forgeries, power cuts, PostgreSQL, two controllers, a CRM that misbehaves",
     "speech": "held-out voices, words and noise, and a real voice that never says yes",
-    "parties": "everybody who comes to a call: told, asked, paused for, recorded or not; thirty transfers",
+    "parties": "everybody who comes to a call, thirty transfers, controllers that die, chaos, both Asterisks",
     "law": "every area code, every pair of jurisdictions, every rule, what a resolve costs, a lawyer's walk",
 }
 

@@ -1,18 +1,27 @@
-"""TOPIC=parties: whoever comes, whoever leaves, and a controller that may die at any moment."""
+"""Whoever comes, whoever leaves, and controllers that die: a table, transfers, a pool, chaos, both Asterisks.
 
+``CALLGUARD_PARTS=pool,chaos make prove TOPIC=parties`` measures only some of it.
+"""
+
+import os
 from collections.abc import Callable
 from typing import Any
 
+from callguard.lab.rootfs import BRANCH_VARIABLE
 from tests import gatherings
-from tests.prove.figures import exactly
+from tests.prove import parties_chaos, parties_pool
+from tests.prove.figures import exactly, suite
 
 #: Attended transfers in all, and how many at the same time. Each phone begins its RTP at a random number.
 TRANSFERS, AT_ONCE = 30, 10
 
 
 async def figures(tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """All figures of this topic."""
-    return [*await _table(tell), *await _transfers(tell)]
+    """All parts, one after the other."""
+    found: list[dict[str, Any]] = []
+    for name in os.environ.get("CALLGUARD_PARTS", ",".join(PARTS)).split(","):
+        found += await PARTS[name](tell)
+    return found
 
 
 async def _table(tell: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -35,3 +44,26 @@ async def _transfers(tell: Callable[[str], None]) -> list[dict[str, Any]]:
         exactly("attended transfers after which a voice is missing", lost, 0, f"of {TRANSFERS}"),
         exactly("attended transfers that came out wrong otherwise", wrong - lost, 0, f"of {TRANSFERS}"),
     ]
+
+
+async def _suites(tell: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Everything that is tried on real calls, on the oldest Asterisk and on the one that most have."""
+    found = []
+    for version in ("16", "22"):
+        tell(f"the live tests on Asterisk {version}")
+        os.environ[BRANCH_VARIABLE] = version
+        try:
+            found.append(suite(f"live tests on Asterisk {version}", "-m", "not slow", *WORKERS, "tests/live"))
+        finally:
+            del os.environ[BRANCH_VARIABLE]
+    return found
+
+
+WORKERS = ("--numprocesses", "3", "--dist", "loadfile")
+PARTS = {
+    "table": _table,
+    "transfers": _transfers,
+    "pool": parties_pool.figures,
+    "chaos": parties_chaos.figures,
+    "suites": _suites,
+}

@@ -24,9 +24,10 @@ from callguard.ledger.turns import Turns
 
 LEASE = 2.0
 
-#: A controller of a pool that does nothing but live: it says so, and whose calls it takes up.
+#: A controller of a pool that does nothing but live: it says so, and whose calls it takes up. Told a line, it
+#: hangs in the middle of a write.
 MEMBER = """
-import asyncio, sys
+import asyncio, os, signal, sqlite3, sys
 import structlog
 from callguard.controller.pool import Pool
 from tests.unit.test_pool import config
@@ -39,7 +40,10 @@ async def main(name, place):
         print("takes", member, flush=True)
     pool.serve(take_up, lambda: None)
     print("lives", flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    ledger = sqlite3.connect(f"{place}/ledger.db", isolation_level=None)
+    ledger.execute("begin immediate")
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 asyncio.run(main(*sys.argv[1:]))
@@ -105,6 +109,15 @@ async def test_one_that_hangs_is_ended_before_its_calls_are_taken_up(place: Path
         os.kill(a.pid, signal.SIGSTOP)
         assert await says(b, LEASE + 5) == "takes a"
         # Whoever is dead cannot wake up and write.
+        assert a.wait(1) == -signal.SIGKILL
+
+
+async def test_one_that_hangs_in_a_write_keeps_the_ledger_from_nobody_for_long(place: Path) -> None:
+    with member(place, "a") as a, member(place, "b") as b:
+        assert [await says(a), await says(b)] == ["lives", "lives"]
+        a.stdin.write("\n")
+        a.stdin.flush()
+        assert await says(b, LEASE + 5) == "takes a"
         assert a.wait(1) == -signal.SIGKILL
 
 
@@ -217,7 +230,7 @@ def test_a_lock_is_ones_own_until_it_is_released(tmp_path: Path) -> None:
 
 def test_nobody_is_ended_who_does_not_hold_the_lock(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as bystander:
-        (tmp_path / "a.lock").write_text(f"{bystander.pid}\n")
+        (tmp_path / "a.lock").write_text(f"{bystander.pid} 1\n")
         assert not Presence(tmp_path, "a").end_holder()
         assert bystander.poll() is None
         bystander.kill()
