@@ -14,6 +14,9 @@ from callguard.errors import RecordingError
 from callguard.recording import Measures, Sealer, Spool
 from fakes.sealing import CALL, DIGIT, EVERY, NAME, Ear, a_vault
 
+#: The purpose of the hold on what comes after the digits that are known.
+NEXT = "the next digit"
+
 
 async def follow(directory: Path, spool: Spool) -> None:
     vault, ear = a_vault(directory), Ear()
@@ -33,8 +36,12 @@ async def follow(directory: Path, spool: Spool) -> None:
             with contextlib.suppress(RecordingError):  # sealed before the crash, and erased before that
                 await sealer.erase(NAME, digit * EVERY, digit * EVERY + DIGIT)
             digit += 1
+            # Nothing from the next one on is sealed before that was erased too, however late we look.
+            sealer.release(NAME, NEXT)
+            sealer.hold(NAME, digit * EVERY, NEXT)
         sealer.release(NAME)
         if ended:
+            sealer.release(NAME, NEXT)
             await sealer.finish(NAME)
         await asyncio.sleep(0.005)
     while sealer.captures:
