@@ -40,6 +40,7 @@ from callguard.controller.notify import notify
 from callguard.controller.operator import Operator
 from callguard.controller.peers import Nobody, Peers
 from callguard.controller.planning import Planner, Request
+from callguard.controller.pool import AGAIN_SECONDS
 from callguard.controller.recovery import (
     Left,
     left_behind,
@@ -223,6 +224,9 @@ class Conductor:
                 await self._go_on_with(ari, conversation, each)
             except AriRefused as error:
                 log.info("a call ended while it was taken up", call=each.call.id, why=str(error))
+            except CallguardError as error:
+                # The others are not to wait for it; its recorder has to prove itself, or is stopped.
+                conversation.failed(ev.Fault.CONTROLLER, f"not taken up: {error}")
             self.own(conversation.go_on(), f"call {each.call.id}")
             await self.floor.latch.look_anew(channel.id)
             log.info("call taken up", call=each.call.id, capture=each.call.capture.value)
@@ -237,6 +241,17 @@ class Conductor:
             await self.keeper.take_up(alive - set(self.conversations), lost=not former)
         # Durable before anybody is told that nothing is left of the other controller.
         await asyncio.gather(*ours)
+
+    async def _take_up_left(self, left: list[Left]) -> None:
+        """Take up what the run before this one left, over another line if the first one breaks meanwhile."""
+        while True:
+            try:
+                if (ari := self.ari) is not None:
+                    await self._take_up(ari, left)
+                    return
+            except CallguardError as error:
+                log.warning("what was left is not all taken up yet", why=str(error))
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _keep_late(self, left: Left) -> None:
         """A call is over whose recorder may have started when nobody was there to see it."""
@@ -603,7 +618,7 @@ class Conductor:
         await self._adopt_all(channels, given)
         if self._left is not None:
             left, self._left = self._left, None
-            self.own(self._take_up(ari, left), "take up what was left")
+            self.own(self._take_up_left(left), "take up what was left")
 
     async def _adopt_all(self, channels: Sequence[Channel], given: Collection[str]) -> None:
         """Lead on all callers who wait for a controller that is not there, of those that it was given."""

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,10 @@ class Keeper:
         Raises:
             RecordingError: the state of the sealer is damaged.
         """
-        self._found = await self._sealer.recover(owner=self._owner, former=former)
+        # A look that was not followed by `take_up` found what this one does not see again.
+        before = self._found.resumed if self._found else ()
+        found = await self._sealer.recover(owner=self._owner, former=former)
+        self._found = replace(found, resumed=(*before, *found.resumed))
 
     async def take_up(self, alive: Collection[str], *, lost: bool = True) -> None:
         """Go on with what the run before left: recordings of calls that still live, and of those that ended.
@@ -119,8 +123,10 @@ class Keeper:
             lost: look for what nobody can go on with, too; for once after a start.
         """
         found = self._found or await self._sealer.recover(owner=self._owner)
+        self._found = None
         for recording in found.resumed:
-            if recording in self._pads:
+            # Who hung up meanwhile had a conversation, which ended it.
+            if recording in self._pads or recording not in self._sealer.captures:
                 continue
             self._listen(recording, self._leftover(recording))
             channel = self._sealer.metadata(recording).get("channel", "")

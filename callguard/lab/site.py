@@ -256,8 +256,11 @@ class Site:
             await self._process.wait()
         self._mark = self.log.stat().st_size
 
-    async def stop(self) -> int:
+    async def stop(self, patience: float = LEAVE_SECONDS) -> int:
         """SIGTERM; returns the exit status.
+
+        Args:
+            patience: seconds that it may take. One of several sees its callers off first.
 
         Raises:
             LabError: it does not leave.
@@ -266,7 +269,7 @@ class Site:
             return 0
         self._process.terminate()
         try:
-            async with asyncio.timeout(LEAVE_SECONDS):
+            async with asyncio.timeout(patience):
                 status = await self._process.wait()
         except TimeoutError as error:
             self._process.kill()

@@ -8,13 +8,14 @@ import sqlite3
 import time
 
 from callguard.asterisk import Ami, AmiSettings
-from tests.prove.parties_crowd import under_faults
+from tests.prove.parties_crowd import SOMEBODY, under_faults
 
 MINUTES = float(os.environ.get("CALLGUARD_CHAOS_MINUTES", "15"))
 PEACE = (4.0, 12.0)  #: seconds between the end of one fault and the next
 BACK = (0.5, 2.0)  #: how long a dead controller is gone: systemd starts it anew after one second
 FROZEN = (1.0, 9.0)  #: seconds; the lease of the pool is 5
 STALLED = (2.0, 12.0)  #: seconds that a line carries nothing
+SEEN_OFF = 60.0  #: seconds that callers in the dialogue may take to come to its end
 LOCKED = (0.5, 4.0)  #: seconds that nobody can write to the ledger
 HIDDEN = (0.5, 3.0)  #: seconds that nothing can be made in the spool
 FLOOD = 5000  #: events that somebody else raises, as fast as Asterisk takes them
@@ -60,7 +61,7 @@ async def all_killed(house, _):
 
 async def restarted(house, name):
     """A controller was restarted, as for an upgrade."""
-    await house.sites[name].stop()
+    await house.sites[name].stop(patience=SEEN_OFF)
     await house.sites[name].start()
 
 
@@ -103,7 +104,9 @@ async def half_stalled(house, name):
 async def locked(house, _):
     """The ledger was locked."""
     with contextlib.closing(
-        sqlite3.connect(house.site.directory / "ledger.db", isolation_level=None, timeout=5)
+        sqlite3.connect(
+            house.site.directory / "ledger.db", isolation_level=None, timeout=5, check_same_thread=False
+        )
     ) as database:
         await asyncio.to_thread(database.execute, "begin immediate")
         try:
@@ -124,8 +127,7 @@ async def hidden(house, _):
 
 async def flooded(house, _):
     """Others raised thousands of events."""
-    reach = house.lab.ami_settings
-    ami = Ami(AmiSettings(reach.username, reach.password, host=reach.host, port=reach.port))
+    ami = Ami(AmiSettings(port=house.lab.ami_settings.port, username=SOMEBODY, password=SOMEBODY))
     await ami.start()
     try:
         for first in range(0, FLOOD, 100):

@@ -45,6 +45,16 @@ exten => 200,1,Answer()
  same => n,MusicOnHold(default,{CROWD_TALK})
  same => n,Hangup()
 """
+#: Somebody else at the manager interface, and what he says to get in.
+SOMEBODY = "somebody"
+CONF = {
+    "manager.conf": f"""
+[{SOMEBODY}]
+secret = {SOMEBODY}
+read = user
+write = user
+"""
+}
 NOTICE = {"purposes": ["tests"], "minimum_form": "notice"}
 SETTINGS = {
     "site": {"name": "Us", "country": "US", "jurisdiction": "US-TX"},
@@ -112,7 +122,7 @@ async def under_faults(tell, name, *, seconds, disturb, faults, rate=RATE, check
     """
     random.seed(6)
     told = Told()
-    async with pool_house(SETTINGS, lease=5.0, lines=True, numbers=NUMBERS) as house:
+    async with pool_house(SETTINGS, lease=5.0, lines=True, numbers=NUMBERS, conf=CONF) as house:
         until = time.monotonic() + seconds
         async with asyncio.TaskGroup() as group:
             group.create_task(crowd(house, told, rate, seconds))
