@@ -55,7 +55,7 @@ from callguard.controller.sweep import stop_every_recorder, stop_recorders
 from callguard.controller.switch import Switch
 from callguard.controller.terms import ruled
 from callguard.controller.tones import Sounds, tone_again, tone_interval
-from callguard.controller.verdict import Verdict
+from callguard.controller.verdict import Verdict, tell_dialplan
 from callguard.errors import AsteriskError, CallguardError
 from callguard.ledger import Entry, Kind, Ledger, body_for
 from callguard.ledger.bodies import AnyBody, Arrived, Ended, Fault, Rescued, TakenUp
@@ -459,8 +459,13 @@ class Conductor:
             self.first_prompts.append(time.monotonic() - conversation.arrived)
 
     async def _claim(self, channel: str) -> None:
-        if self.ari is not None and not (self._leaving and not self.peers.alone):
+        if self.ari is None or (self._leaving and not self.peers.alone):
+            return
+        try:
             await self.ari.claim(channel)
+        except AsteriskError as error:
+            # Whoever is not claimed is led on by the dialplan, or by another controller.
+            log.warning("a call was not claimed", channel=channel, why=str(error))
 
     def _arrived(self, event: said.StasisStart) -> None:
         channel, (what, queue, called, customer) = event.channel, arguments(event.args)
@@ -527,7 +532,7 @@ class Conductor:
             call=known or str(uuid.uuid4()),
             channel=channel.id,
         )
-        await ari.set_variable(channel.id, "CALLGUARD_VERDICT", verdict.text())
+        await tell_dialplan(self.ami, ari, channel.id, "CALLGUARD_VERDICT", verdict.text())
         await ari.go_on(channel.id)
 
     # ------------------------------------------------------------------ the manager interface

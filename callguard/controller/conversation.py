@@ -39,7 +39,7 @@ from callguard.controller.sealing import Keeper
 from callguard.controller.segments import Segments
 from callguard.controller.taping import Taping
 from callguard.controller.tones import Sounds
-from callguard.controller.verdict import Verdict
+from callguard.controller.verdict import Verdict, tell_dialplan
 from callguard.errors import AsteriskError, CallguardError, LedgerError
 from callguard.ledger import Entry, Ledger, Receipt, body_for
 from callguard.ledger.bodies import AnyBody, Ended, Routed, Violation
@@ -54,6 +54,12 @@ LEASE_MARGIN = 4.0
 #: A playback that ended this much before its length was cut short. Asterisk ends it when the last frame was
 #: written, which is up to a jitter buffer of frames before it was heard (seconds, measured on 22.10.1).
 CUT_TOLERANCE = 0.3
+
+#: How often ARI is asked whether the recorder began of which the manager interface says nothing (seconds).
+UNTOLD_SECONDS = 1.0
+
+#: Why a recording ends that may have begun although nobody told us: the call was over, or we gave up waiting.
+UNTOLD = frozenset({"", "not confirmed"})
 
 
 class House(Protocol):
@@ -140,6 +146,7 @@ class Conversation:
     _fed: int = 0
     _playback: Playback | None = None
     _capture: bool = False
+    _stopped: str = ""  #: why the recording was ended
     _foreign: deque[Foreign] = field(default_factory=deque)  #: told to the core, not in the ledger yet
     _lit: frozenset[str] = frozenset()  #: agents whose lamps show this call
     _cadence: Cadence | None = None
@@ -375,7 +382,7 @@ class Conversation:
             case do.End():
                 await self._end(action)
             case do.StopCapture():
-                self._pause_ends = None
+                self._pause_ends, self._stopped = None, action.why
                 self._quiet_tone()
                 try:
                     await self.segments.stop(shred=action.shred)
@@ -464,7 +471,7 @@ class Conversation:
 
     async def _renew_lease(self, seconds: float) -> None:
         value = str(round(seconds + LEASE_MARGIN))
-        await self._live().set_variable(self.channel.id, "TIMEOUT(absolute)", value)
+        await tell_dialplan(self.house.ami, self._live(), self.channel.id, "TIMEOUT(absolute)", value)
 
     async def _play(self, action: do.Play) -> None:
         # The lease first: a running playback blocks every other request to its channel.
@@ -528,6 +535,20 @@ class Conversation:
             # The caller was told of a key that stops the recording, so it has to be heard from now on.
             await self._live().subscribe(f"channel:{self.channel.id}")
         await self._hand_over(verdict)
+        if verdict.way == "capture":
+            self.house.own(self._look_for_recorder(), f"recorder of {self.call.id}")
+
+    async def _look_for_recorder(self) -> None:
+        """The manager interface tells that it began; where its line was lost just then, ARI knows."""
+        while not self.taping.recorder.id and self.call.capture is Capture.ORDERED:
+            await asyncio.sleep(UNTOLD_SECONDS)
+            try:
+                ari = self.house.ari
+                found = ari and await ari.variable(self.channel.id, "CALLGUARD_MIXMONITOR")
+            except AsteriskError:
+                continue
+            if found and self.call.capture is Capture.ORDERED:
+                await self.capture_started(found, 1)
 
     async def _end(self, action: do.End) -> None:
         verdict = Verdict(
@@ -542,7 +563,7 @@ class Conversation:
     async def _hand_over(self, verdict: Verdict) -> None:
         ari = self._live()
         self.routed = True
-        await ari.set_variable(self.channel.id, "CALLGUARD_VERDICT", verdict.text())
+        await tell_dialplan(self.house.ami, ari, self.channel.id, "CALLGUARD_VERDICT", verdict.text())
         await ari.go_on(self.channel.id)
         self.log.info("handed on", outcome=verdict.outcome.value, queue=verdict.queue, way=verdict.way)
 
@@ -551,7 +572,9 @@ class Conversation:
         self.house.ledger.note(Entry.now(body, self.call.id))
 
     async def _write_ended(self) -> None:
-        captured = await self.segments.ended(was_captured=self._capture)
+        # What was paused or refused meanwhile stands in no recorder's file that nobody could steer.
+        late = self._consent if self._stopped in UNTOLD and not self.pauses and not self.call.holds else None
+        captured = await self.segments.ended(was_captured=self._capture, late=late)
         outcome = self.call.outcome or Outcome.FAULT
         self.note(Ended(outcome=outcome, captured_ms=round(1000 * captured)))
 

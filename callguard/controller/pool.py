@@ -204,7 +204,7 @@ class Pool:
 
     def _end_who_keeps_the_ledger(self) -> None:
         """Whoever hangs in the middle of a write. `_look_for_death` then sees that it is gone."""
-        for member in self._held:
+        for member in self._others:
             if self._take_up is None or member in self._busy or self._quiet.get(member, 0.0) < self._lease:
                 continue
             if self._presence(member).end_holder():

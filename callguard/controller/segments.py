@@ -100,11 +100,11 @@ class Segments:
         self.now = self._taping(number)
         return self.now.taken_up(recorder)
 
-    async def ended(self, *, was_captured: bool) -> float:
-        """The call is over; returns the seconds that were captured in all segments."""
+    async def ended(self, *, was_captured: bool, late: ConsentEntry | None) -> float:
+        """The call is over; returns the seconds that were captured in all segments. See `Taping.ended`."""
         if self._turn is not None:
             self._turn.cancel()
-        seconds = await self.now.ended(was_captured=was_captured)
+        seconds = await self.now.ended(was_captured=was_captured, late=late)
         if self._ending:
             await asyncio.wait(self._ending)
         return self._before + seconds

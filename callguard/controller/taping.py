@@ -196,8 +196,15 @@ class Taping:
         if self.studio.keeper is not None:
             await self.studio.keeper.destroy(self.name, number, by="caller", reason="consent withdrawn")
 
-    async def ended(self, *, was_captured: bool) -> float:
-        """The call is over; returns the seconds that were captured."""
+    async def ended(self, *, was_captured: bool, late: ConsentEntry | None = None) -> float:
+        """The call is over; returns the seconds that were captured.
+
+        Args:
+            was_captured: the recorder was ordered.
+            late: keep what it wrote under this consent if nobody ever heard that it began; None: destroy it.
+        """
+        if was_captured and self.tape is None:
+            await self._unseen(late)
         if self.sealing or was_captured:
             await self.recorder.ended()
         self._mark_tones()
@@ -209,6 +216,20 @@ class Taping:
             seconds = self.studio.spool.seconds(self.name, self.number) if was_captured else 0.0
         self.captured = max(self.captured, seconds)
         return self.captured
+
+    async def _unseen(self, consent: ConsentEntry | None) -> None:
+        """The lines to Asterisk were away when the dialplan started the recorder: see to what it wrote."""
+        keeper, spool = self.studio.keeper, self.studio.spool
+        if keeper is None or not spool.opened(self.name, self.number):
+            return
+        try:
+            if consent is not None:
+                await keeper.keep_late(self.speaker.call, self.channel, consent, self.number)
+            else:
+                spool.remove(self.name, self.number)
+                self.studio.alert("destroyed: nobody could steer its recorder", "", self.name)
+        except RecordingError as error:
+            self.studio.alert("a recording is left in the spool", str(error), self.name)
 
     async def _hear_out(self) -> None:
         """Before the end of it is sealed it is known whether keys in it are a number."""

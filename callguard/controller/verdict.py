@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from callguard.asterisk import Ari
+from callguard.asterisk.ami import Ami
 from callguard.consent.words import Outcome
 from callguard.errors import AsteriskError
 
@@ -36,3 +38,20 @@ class Verdict:
                     f"{part!r} may not stand in a verdict; use letters, digits, '.', '_', '-'"
                 )
         return ":".join(parts)
+
+
+async def tell_dialplan(ami: Ami, ari: Ari, channel: str, name: str, value: str) -> None:
+    """Set a variable of a channel, or one of the dialplan's functions.
+
+    Decided 2026-11: through the manager interface, and through ARI only where that fails. What ARI sets makes
+    Asterisk take whatever the channel does afterwards for steered from outside: with its default
+    ``live_dangerously=no`` the dialplan behind us could not use FILE(), SHELL() or CONFBRIDGE() any more for
+    the rest of the call (seen on 16.28 and 22.10.1). And ARI would wait for the end of a playback.
+
+    Raises:
+        AsteriskError: neither of them did it.
+    """
+    try:
+        await ami.set_variable(channel, name, value)
+    except AsteriskError:
+        await ari.set_variable(channel, name, value)

@@ -29,7 +29,7 @@ class Line:
 
     async def open(self) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._begin, "127.0.0.1", 0)
 
     async def close(self) -> None:
         """Stop; every connection through it ends."""
@@ -52,11 +52,13 @@ class Line:
         """What was under way arrives, late."""
         self._passing.set()
 
+    def _begin(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        # A task of ours: those that asyncio makes complain when they are cancelled.
+        task = asyncio.get_running_loop().create_task(self._talk(near, back), name="line")
+        self._talks.add(task)
+        task.add_done_callback(self._talks.discard)
+
     async def _talk(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._talks.add(task)
-            task.add_done_callback(self._talks.discard)
         with contextlib.suppress(ConnectionError, OSError):
             try:
                 await self._passing.wait()

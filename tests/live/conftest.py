@@ -42,6 +42,8 @@ SETTINGS = {
 }
 NUMBERS = "[lab-numbers]\n" + "".join(
     f"exten => {number},1,Answer()\n same => n,Gosub(callguard,consent,1({queue},sales-unrecorded))\n"
+    # What Asterisk keeps from whoever is steered from outside.
+    " same => n,Set(LAB_FILE=${FILE(/etc/passwd,0,4)})\n"
     " same => n,Queue(${CALLGUARD_QUEUE})\n same => n,Hangup()\n"
     for number, (queue, _) in FORMS.items()
 )

@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 
 from callguard.lab import audio
+from callguard.lab.inspection import channel_of, variable
 from callguard.lab.scenarios import AFTER_HZ, BEFORE_HZ, ENOUGH_SECONDS, SCENARIOS, Scenario, play
 from callguard.lab.world import AGENT_HZ
 
@@ -23,6 +24,17 @@ async def test_every_scenario_of_the_demo_ends_as_it_must(house):
             for each in SCENARIOS
         ]
     assert [task.result().problems for task in tasks] == [[] for _ in SCENARIOS]
+
+
+@pytest.mark.oldest
+async def test_the_dialplan_behind_may_do_what_it_may_without_us(house):
+    caller = next(CALLERS)
+    phone = await house.lab.world.call("102", caller_id=caller)
+    await phone.answered()
+    await house.lab.world.agent("sales-agent").next_call(40, number=caller)
+    channel = await channel_of(house.lab.pbx, caller)
+    assert await variable(house.lab.pbx, channel, "LAB_FILE") == "root"
+    await phone.hang_up()
 
 
 FORMS = [
