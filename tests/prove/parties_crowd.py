@@ -79,6 +79,8 @@ SETTINGS = {
 }
 #: Outcomes with which a caller is recorded.
 RECORDED = {"granted", "notified", "implied"}
+#: Led on unrecorded by the dialplan, or by another controller.
+RESCUED = "rescued"
 
 
 @dataclass
@@ -93,6 +95,8 @@ class Told:
     unsealed: list[str] = field(default_factory=list)
     checked: Counter = field(default_factory=Counter)
     missing: list[float] = field(default_factory=list)  #: consented seconds that are not in the vault
+    frames: int = 0  #: of 20 ms, that were to be there
+    single: int = 0  #: of these, such as are missing alone: a busy Asterisk drops one, whoever steers it
     early: list[float] = field(default_factory=list)  #: seconds from before the consent that are
     refused: int = 0  #: calls of which anything was kept although the caller said no
     silences: list[float] = field(default_factory=list)
@@ -150,6 +154,7 @@ async def under_faults(tell, name, *, seconds, disturb, faults, rate=RATE, check
         exactly("calls dropped, or led on too late", told.dropped, 0, "calls"),
         at_most("longest silence anybody who was looked at heard", top(told.silences), SILENCE_SECONDS, "s"),
         at_most("consented speech that is not in the vault, worst call", top(told.missing), 0.0, "s"),
+        at_most("single frames that are missing, of all", told.single / max(told.frames, 1), 0.0005, ""),
         at_most("speech from before the consent, worst recording", top(told.early), 0.0, "s"),
         exactly("refused calls of which anything was kept", told.refused, 0, "calls"),
         at_most("what a recording of the crowd lacks, worst", top(told.kept_short), SHORT, "s"),
@@ -243,6 +248,10 @@ async def judge(house, told, caller, callers, agents):
             told.problems.append(f"{call}: recorded only {begin - moment(consent):.2f} s after the consent")
         wanted = (sent.times > begin + EDGE) & (sent.times < ended - EDGE)
         lost = sent.numbers[wanted & ~np.isin(sent.numbers, read)]
+        alone = np.array([number - 1 not in lost and number + 1 not in lost for number in lost], bool)
+        told.frames += int(wanted.sum())
+        told.single += int(alone.sum())
+        lost = lost[~alone]
         told.missing.append(0.02 * len(lost))
         if len(lost):
             when = sent.times[np.isin(sent.numbers, lost)]
@@ -320,6 +329,8 @@ async def the_crowd_is_kept(house, told):
             calls[each["call"]] = ""
         elif each["kind"] == "routed" and each["call"] in calls:
             calls[each["call"]] = body["outcome"]
+        elif each["kind"] == "rescued" and each["call"] in calls:
+            calls[each["call"]] = RESCUED  # the order to hand it on never reached Asterisk
         elif each["kind"] == "capture.stopped" and body.get("sha256") and each["call"] in calls:
             sealed[each["call"]] += body["offset"] / body["rate"]
     told.outcomes.update(calls.values())
