@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -96,6 +96,37 @@ class AriVerbs(ABC):
             if error.status != 404:
                 raise
         self._playing.ended(playback)
+
+    async def originate(
+        self,
+        channel: str,
+        endpoint: str,
+        place: str,
+        *,
+        caller_id: str,
+        seconds: int,
+        variables: Mapping[str, str],
+    ) -> None:
+        """Call somebody, and let the dialplan go on with whoever answers. Answered when it rings, or before.
+
+        Args:
+            channel: The id of the new channel.
+            endpoint: Whom to call (``PJSIP/211``).
+            place: Where the dialplan goes on: context, extension and priority, with commas.
+            caller_id: The number that is shown to them.
+            seconds: How long it may ring.
+            variables: Of the new channel.
+        """
+        context, extension, priority = place.split(",")
+        query: dict[str, str | int] = {
+            "endpoint": endpoint,
+            "context": context,
+            "extension": extension,
+            "priority": int(priority),
+            "callerId": caller_id,
+            "timeout": seconds,
+        }
+        await self.request("POST", _channel(channel), query, {"variables": dict(variables)})
 
     async def snoop(self, channel: str, snoop: str, ears: Ears) -> None:
         """Make a channel that whispers into another one, and hears nothing of it.

@@ -26,6 +26,7 @@ COMMANDS = {
     "init": "callguard.cli.init:init",
     "inventory": "callguard.cli.inventory:inventory",
     "law": "callguard.cli.law:law_group",
+    "call": "callguard.cli.desk:place",
     "paid": "callguard.cli.desk:paid",
     "pause": "callguard.cli.desk:pause",
     "pauses": "callguard.cli.pauses:pauses",

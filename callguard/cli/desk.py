@@ -1,11 +1,11 @@
-"""`callguard pause`, `resume`, `extend`, `withdraw`, `assign-case`, `paid`: one live call, by its name."""
+"""`callguard call`, `pause`, `resume`, `extend`, `withdraw`, `assign-case`, `paid`: one call."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from callguard.controller.desk import (
     NoSuchCall,
     NotAllowedNow,
     NotConfirmed,
+    NotPlaced,
     NotRecorded,
     NotUnique,
 )
@@ -35,6 +36,7 @@ STATUS: dict[type[DeskError], int] = {
     NotRecorded: 5,
     NotAllowedNow: 6,
     NotConfirmed: 7,
+    NotPlaced: 9,
     DeskError: 8,
 }
 
@@ -115,19 +117,40 @@ def paid(reference: str, **options: Any) -> None:
     _ask(Verb.PAYMENT, options, reference=reference)
 
 
+@click.command("call")
+@click.argument("extension")
+@click.argument("number")
+@click.argument("queue")
+@json_option
+@config_option
+def place(extension: str, number: str, queue: str, path: Path, *, as_json: bool) -> None:
+    """Call an agent's telephone EXTENSION, and connect it with NUMBER by the rules of QUEUE.
+
+    The customer is told and asked before the two are connected. Exit status: 6 there is no such queue, or
+    outbound.dial is not set, 9 the telephone cannot be called.
+    """
+    words = {"extension": extension, "number": number, "queue": queue}
+    placed = _asked(path, lambda socket, who: door.place(socket, words, who))
+    click.echo(json.dumps(placed) if as_json else f"{extension} is being called, then {number}.")
+
+
 def _ask(verb: Verb, options: dict[str, Any], **words: Any) -> None:
     path: Path = options["path"]
     names = {by.value: options[by.value] for by in By if options[by.value] is not None}
     if len(names) != 1:
         raise click.UsageError("name the call with one of --call, --channel, --extension, --case")
     said = {name: value for name, value in {**names, **words}.items() if value is not None}
-    socket = load(path).control.socket
+    call = _asked(path, lambda socket, who: door.wish(socket, verb, said, who))
+    click.echo(json.dumps(call) if options["as_json"] else _sentence(call))
+
+
+def _asked(path: Path, ask: Callable[[Path, str], Coroutine[Any, Any, dict[str, Any]]]) -> dict[str, Any]:
+    """What a running callguard answers; ends the command where it cannot do that."""
     try:
-        call = asyncio.run(door.wish(socket, verb, said, f"command line of {door.caller()}"))
+        return asyncio.run(ask(load(path).control.socket, f"command line of {door.caller()}"))
     except DeskError as error:
         click.echo(f"callguard: {error}", err=True)
         sys.exit(next(status for kind, status in STATUS.items() if isinstance(error, kind)))
-    click.echo(json.dumps(call) if options["as_json"] else _sentence(call))
 
 
 def _sentence(call: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from callguard.config.forms import (
     Url,
     Words,
 )
+from callguard.config.outbound import Outbound
 from callguard.config.parties import Parties
 from callguard.config.pause import Pause
 from callguard.config.pool import Pool
@@ -308,6 +309,7 @@ class Config(Section):
     pause: Pause = Pause()
     speech: Speech = Speech()
     parties: Parties = Parties()
+    outbound: Outbound = Outbound()
     tone: WarningTone = WarningTone()
     vault: Vault = Vault()
     ledger: Ledger = Ledger()

@@ -56,6 +56,16 @@ class Standing:
     erased_seconds: float = 0.0  #: how much of what was said before was dropped with this pause
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A call that was placed: the agent's telephone rings."""
+
+    channel: str  #: Asterisk's unique id of the agent's channel
+    agent: str  #: the telephone, as its endpoint in Asterisk is named
+    number: str  #: whom it will be connected with
+    queue: str
+
+
 class DeskError(CallguardError):
     """What was asked cannot be done; the text says why and what to do."""
 
@@ -74,6 +84,10 @@ class NotRecorded(DeskError):  # noqa: N818 - the name says what is the matter
 
 class NotAllowedNow(DeskError):  # noqa: N818 - the name says what is the matter
     """The state of the call does not allow it: extended already, held by another party ..."""
+
+
+class NotPlaced(DeskError):  # noqa: N818 - the name says what is the matter
+    """The agent's telephone cannot be called."""
 
 
 class NotConfirmed(DeskError):  # noqa: N818 - the name says what is the matter
@@ -123,3 +137,18 @@ class Desk(Protocol):
 
     async def paid(self, target: Target, *, by: str, reference: str) -> Standing:
         """A payment was taken on this call; one without a pause is reported."""
+
+    async def place(self, *, agent: str, number: str, queue: str, by: str) -> Placed:
+        """Have an agent's telephone ring, and connect whoever answers it with a customer.
+
+        Args:
+            agent: the telephone, as its endpoint in Asterisk is named.
+            number: the customer's.
+            queue: whose rules apply.
+            by: who asks.
+
+        Raises:
+            NotAllowedNow: there is no such queue, or callguard is not told how to dial.
+            NotPlaced: the agent's telephone cannot be called.
+            AsteriskError: Asterisk cannot be reached.
+        """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -19,7 +20,18 @@ from aiohttp import web
 from callguard import __version__
 from callguard.controller.conductor import Conductor
 from callguard.controller.desk import By, DeskError, Target
-from callguard.controller.wishes import KINDS, Unfit, Unreadable, Verb, kind_of, read, told
+from callguard.controller.wishes import (
+    CALL,
+    KINDS,
+    Unfit,
+    Unreadable,
+    Verb,
+    kind_of,
+    read,
+    read_call,
+    told,
+    told_placed,
+)
 from callguard.errors import AsteriskError, CallguardError, ConfigError, RecordingError
 
 #: Seconds a question at the door may take.
@@ -39,6 +51,7 @@ class Door:
         app.router.add_get("/first-prompts", self._first_prompts)
         for verb in Verb:
             app.router.add_post(f"/desk/{verb.value}", self._wish)
+        app.router.add_post(f"/desk/{CALL}", self._place)
         app.router.add_post("/stop-all", self._stop_all)
         app.router.add_post("/resume-all", self._resume_all)
         self._runner = web.AppRunner(app, access_log=None)
@@ -88,19 +101,23 @@ class Door:
 
     async def _wish(self, request: web.Request) -> web.Response:
         """What is asked about one live call, in the words of `callguard.controller.wishes`."""
-        desk, who = self._conductor.desk, request.query.get("by", "").strip()[:100]
-        try:
+
+        async def carry_out(who: str) -> dict[str, Any]:
+            desk = self._conductor.desk
             wish = read(Verb(request.path.rpartition("/")[2]), await request.read())
             target = Target(by=By.CALL, value=desk.find(wish.target).call)
-            return web.json_response(
-                told(await wish.carry_out(desk, target, who or "somebody at the control socket"))
-            )
-        except DeskError as error:
-            return web.json_response({"error": str(error), "kind": kind_of(error)}, status=409)
-        except (Unfit, Unreadable) as error:
-            return web.json_response({"error": str(error), "kind": "unfit"}, status=422)
-        except CallguardError as error:
-            return web.json_response({"error": str(error), "kind": "unavailable"}, status=503)
+            return told(await wish.carry_out(desk, target, who))
+
+        return await _answered(request, carry_out)
+
+    async def _place(self, request: web.Request) -> web.Response:
+        """A call is to be placed."""
+
+        async def carry_out(who: str) -> dict[str, Any]:
+            wish = read_call(await request.read())
+            return told_placed(await wish.carry_out(self._conductor.desk, who))
+
+        return await _answered(request, carry_out)
 
     async def _stop_all(self, request: web.Request) -> web.Response:
         who = await _who(request)
@@ -116,6 +133,21 @@ class Door:
         except RecordingError as error:
             return web.json_response({"error": str(error), "recording_off": True}, status=503)
         return web.json_response({"recording_off": False})
+
+
+async def _answered(
+    request: web.Request, carry_out: Callable[[str], Awaitable[dict[str, Any]]]
+) -> web.Response:
+    """What came of a wish, or why it did not."""
+    who = request.query.get("by", "").strip()[:100] or "somebody at the control socket"
+    try:
+        return web.json_response(await carry_out(who))
+    except DeskError as error:
+        return web.json_response({"error": str(error), "kind": kind_of(error)}, status=409)
+    except (Unfit, Unreadable) as error:
+        return web.json_response({"error": str(error), "kind": "unfit"}, status=422)
+    except CallguardError as error:
+        return web.json_response({"error": str(error), "kind": "unavailable"}, status=503)
 
 
 async def _who(request: web.Request) -> str:
@@ -139,6 +171,11 @@ async def wish(path: Path, verb: Verb, words: dict[str, Any], who: str) -> dict[
         CallguardError: nobody answers there, or what was asked does not fit.
     """
     return await ask(path, "POST", f"/desk/{verb.value}?{urlencode({'by': who})}", json.dumps(words))
+
+
+async def place(path: Path, words: dict[str, Any], who: str) -> dict[str, Any]:
+    """Have a running callguard place a call; raises as `wish` does."""
+    return await ask(path, "POST", f"/desk/{CALL}?{urlencode({'by': who})}", json.dumps(words))
 
 
 async def ask(path: Path, method: str, what: str, who: str = "") -> dict[str, Any]:

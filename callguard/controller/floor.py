@@ -31,6 +31,7 @@ from callguard.controller.peers import Peers
 from callguard.controller.planning import Planner
 from callguard.controller.tones import Sounds
 from callguard.errors import AsteriskError, CallguardError
+from callguard.ledger.bodies import AnyBody
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +71,9 @@ class House(Protocol):
     def alert(self, what: str, detail: str, call: str) -> None:
         """Somebody has to look at this."""
 
+    def note(self, body: AnyBody, call: str = "") -> None:
+        """Write a fact into the ledger."""
+
 
 class Floor:
     """Around the calls of one PBX.
@@ -103,6 +107,15 @@ class Floor:
     def config(self) -> Config:
         """The configuration in force."""
         return self._house.config
+
+    @property
+    def ari(self) -> Ari | None:
+        """The live connection to ARI."""
+        return self._house.ari
+
+    def note(self, body: AnyBody, call: str = "") -> None:
+        """Write a fact into the ledger."""
+        self._house.note(body, call)
 
     # ------------------------------------------------------------------ coming and going of the links
 

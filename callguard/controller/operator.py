@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from callguard.asterisk import Ari
 from callguard.asterisk.ami import Ami
 from callguard.config import Config
 from callguard.consent import Capture, Party, State
@@ -22,11 +23,14 @@ from callguard.controller.desk import (
     NotConfirmed,
     NotRecorded,
     NotUnique,
+    Placed,
     Standing,
     Target,
 )
 from callguard.controller.membership import Bridges
+from callguard.controller.originating import place
 from callguard.errors import AsteriskError
+from callguard.ledger.bodies import AnyBody
 from callguard.ledger.payments import CaseAssigned, Payment
 
 #: How much longer than the recorder itself an answer may take (seconds): the core's turn, and a busy machine.
@@ -41,8 +45,15 @@ class Floor(Protocol):
     bridges: Bridges
 
     @property
+    def ari(self) -> Ari | None:
+        """The live connection to ARI."""
+
+    @property
     def config(self) -> Config:
         """The configuration in force."""
+
+    def note(self, body: AnyBody, call: str = "") -> None:
+        """Write a fact into the ledger."""
 
     def alert(self, what: str, detail: str, call: str) -> None:
         """Somebody has to look at this."""
@@ -219,6 +230,10 @@ class Operator:
         conversation.case = case
         conversation.note(CaseAssigned(case=case, by=by))
         return self._standing(conversation)
+
+    async def place(self, *, agent: str, number: str, queue: str, by: str) -> Placed:
+        """See `Desk.place`."""
+        return await place(self._floor, agent=agent, number=number, queue=queue, by=by)
 
     async def paid(self, target: Target, *, by: str, reference: str) -> Standing:
         """See `Desk.paid`."""

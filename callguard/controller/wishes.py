@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -21,13 +21,17 @@ from callguard.controller.desk import (
     NoSuchCall,
     NotAllowedNow,
     NotConfirmed,
+    NotPlaced,
     NotRecorded,
     NotUnique,
+    Placed,
     Standing,
     Target,
 )
 from callguard.errors import CallguardError
 from callguard.ledger.payments import holds_card_number
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class Verb(StrEnum):
@@ -39,6 +43,10 @@ class Verb(StrEnum):
     WITHDRAW = "withdraw"
     CASE = "case"
     PAYMENT = "payment"
+
+
+#: The page and the word at the control socket by which a call is placed.
+CALL = "call"
 
 
 class Unreadable(CallguardError):  # noqa: N818 - the name says what is the matter
@@ -60,6 +68,7 @@ KINDS: dict[type[DeskError], str] = {
     NotRecorded: "not-recorded",
     NotAllowedNow: "not-allowed-now",
     NotConfirmed: "not-confirmed",
+    NotPlaced: "not-placed",
 }
 
 
@@ -92,6 +101,43 @@ Reason = Annotated[
 Reference = Annotated[
     str, Field(min_length=1, max_length=100), AfterValidator(_on_one_line), AfterValidator(_no_card)
 ]
+
+
+#: The name of a telephone, and what can be dialled: nothing that means something to the dialplan.
+ENDPOINT = r"[A-Za-z0-9_.+-]+"
+NUMBER = r"\+?[0-9*#]+"
+
+
+def _endpoint(text: str) -> str:
+    if re.fullmatch(ENDPOINT, text, re.ASCII) is None:
+        raise ValueError("may hold only letters, digits, '_', '.', '+' and '-'")
+    return text
+
+
+def _dialable(text: str) -> str:
+    if re.fullmatch(NUMBER, text, re.ASCII) is None:
+        raise ValueError("may hold only digits, '*', '#', and a '+' before them; leave out blanks and dashes")
+    return text
+
+
+class CallWish(BaseModel):
+    """Call an agent, and connect them with a customer, who is told and asked first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+    extension: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_endpoint)] = Field(
+        description="The agent's telephone, as its endpoint in Asterisk is named.",
+        json_schema_extra={"pattern": f"^{ENDPOINT}$"},
+    )
+    number: Annotated[str, Field(min_length=2, max_length=32), AfterValidator(_dialable)] = Field(
+        description="The customer's number, as your trunk takes it.",
+        json_schema_extra={"pattern": f"^{NUMBER}$"},
+    )
+    queue: Named = Field(description="The queue of the configuration whose rules apply.")
+
+    async def carry_out(self, desk: Desk, by: str) -> Placed:
+        """Have the agent's telephone ring."""
+        return await desk.place(agent=self.extension, number=self.number, queue=self.queue, by=by)
 
 
 class Wish(BaseModel):
@@ -207,6 +253,15 @@ def read(verb: Verb, body: bytes) -> Wish:
         Unreadable: it is not one JSON object in UTF-8 with each field once.
         Unfit: the object does not say what this verb needs. No value is repeated in the words.
     """
+    return _fitting(WISHES[verb], verb.value, body)
+
+
+def read_call(body: bytes) -> CallWish:
+    """Read whom somebody wants to call; raises as `read` does."""
+    return _fitting(CallWish, CALL, body)
+
+
+def _fitting(kind: type[M], name: str, body: bytes) -> M:
     try:
         found = json.loads(body.decode("utf-8"), object_pairs_hook=_each_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -215,10 +270,10 @@ def read(verb: Verb, body: bytes) -> Wish:
     if not isinstance(found, dict):
         raise Unreadable('the body is not a JSON object; send one, such as {"extension": "211"}')
     try:
-        return WISHES[verb].model_validate(found)
+        return kind.model_validate(found)
     except ValidationError as error:
         raise Unfit(
-            tuple(_explained(verb, problem) for problem in error.errors(include_input=False))
+            tuple(_explained(kind, name, problem) for problem in error.errors(include_input=False))
         ) from None
 
 
@@ -237,11 +292,11 @@ def _no_constant(_: str) -> Any:
     raise _Ambiguous("holds NaN or Infinity, which JSON does not know")
 
 
-def _explained(verb: Verb, problem: Any) -> tuple[str, str]:
+def _explained(kind: type[BaseModel], name: str, problem: Any) -> tuple[str, str]:
     """The field and what is wrong with it; a field that we do not know is not repeated, nor any value."""
     if problem["type"] == "extra_forbidden":
-        known = ", ".join(WISHES[verb].model_fields)
-        return "", f"there is a field that {verb.value} does not know; leave it out (known: {known})"
+        known = ", ".join(kind.model_fields)
+        return "", f"there is a field that {name} does not know; leave it out (known: {known})"
     words = str(problem["msg"]).removeprefix("Value error, ")
     words = re.sub(r"^(Input|String) should", "must", words).replace("Field required", "is missing; add it")
     return ".".join(str(part) for part in problem["loc"][:1]), words
@@ -260,4 +315,15 @@ def told(standing: Standing) -> dict[str, Any]:
         "seconds_left": None if standing.seconds_left is None else round(standing.seconds_left, 1),
         "extended": standing.extended,
         "erased_seconds": round(standing.erased_seconds, 2),
+    }
+
+
+def told_placed(placed: Placed) -> dict[str, Any]:
+    """A call that was placed, for programs."""
+    return {
+        "channel": placed.channel,
+        "extension": placed.agent,
+        "number": placed.number,
+        "queue": placed.queue,
+        "state": "ringing",
     }

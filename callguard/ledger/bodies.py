@@ -17,6 +17,7 @@ from callguard.consent.words import Form, Outcome
 from callguard.errors import LedgerError
 from callguard.ledger.kinds import Kind
 from callguard.ledger.payments import CaseAssigned, Payment
+from callguard.ledger.placing import CallPlaced
 
 
 class Body(Protocol):
@@ -318,6 +319,7 @@ AnyBody = (
     | Hold
     | PartyChanged
     | CaseAssigned
+    | CallPlaced
     | TakenUp
     | Payment
     | Violation
@@ -360,7 +362,8 @@ _CLASSES: dict[Kind, type[Any]] = {
     Kind.RECORDING_OFF: Switch,
     Kind.RECORDING_ON: Switch,
     **{c.kind: c for c in (Arrived, Answered, Consent, Routed, Violation, Rescued, Fault, Ended, Retention)},
-    **{c.kind: c for c in (KeyChanged, Recovered, RegisterChanged, Ruled, TakenUp, CaseAssigned, Payment)},
+    **{c.kind: c for c in (KeyChanged, Recovered, RegisterChanged, Ruled, TakenUp)},
+    **{c.kind: c for c in (CallPlaced, CaseAssigned, Payment)},
 }
 _NAMES: dict[type[Any], tuple[str, ...]] = {
     c: tuple(f.name for f in fields(c) if f.name != "kind") for c in _CLASSES.values()

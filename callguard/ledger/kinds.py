@@ -11,6 +11,7 @@ class Kind(StrEnum):
     CALL_ARRIVED = "call.arrived"
     CALL_RULED = "call.ruled"
     CALL_CASE = "call.case"
+    CALL_PLACED = "call.placed"
     CALL_TAKEN_UP = "call.taken_up"
     ANNOUNCEMENT_PLAYED = "announcement.played"
     QUESTION_ASKED = "question.asked"

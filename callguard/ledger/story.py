@@ -142,6 +142,7 @@ _SENTENCES: dict[str, Callable[[Content], str]] = {
     Kind.PARTY_JOINED: _party("joined"),
     Kind.PARTY_LEFT: _party("left"),
     Kind.CALL_TAKEN_UP: lambda b: f"Another controller went on with the call: {b['before']} was gone.",
+    Kind.CALL_PLACED: lambda b: f"{b['by']} had {b['phone']} called, to be connected with {b['called']}.",
     Kind.CALL_CASE: lambda b: f"The call was assigned to case {b['case']} by {b['by']}.",
     Kind.PAYMENT: lambda b: (
         f"{b['by']} told of a payment, {b['reference']}, "

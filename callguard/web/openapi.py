@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from callguard import __version__
 from callguard.controller.desk import By, Lamp
-from callguard.controller.wishes import WISHES, Verb
+from callguard.controller.wishes import CALL, WISHES, CallWish, Verb
 from callguard.web.phones import Action
 from callguard.web.problems import PROBLEM_JSON, PROBLEMS
 from callguard.web.repeats import KEEP_SECONDS, MOST_KEPT
@@ -34,6 +34,7 @@ def document() -> dict[str, Any]:
                 | {"parameters": [_in_path("call", "The id in the ledger.")]}
             },
             **{f"/v1/{verb.value}": {"post": _wish(verb)} for verb in Verb},
+            f"/v1/{CALL}": {"post": _place()},
             "/v1/openapi.json": {"get": _open("openapi", "This description", "application/json")},
             "/v1/problems/{kind}": {
                 "get": _open("problem", "What a problem means", "text/plain", "no-such-page")
@@ -51,6 +52,8 @@ def document() -> dict[str, Any]:
                 "Health": _closed({"status": {"enum": ["ok", "unwell"]}}),
                 "Problem": _problem(),
                 **{_name(verb): _schema(verb) for verb in Verb},
+                "PlaceCall": TypeAdapter(CallWish).json_schema(),
+                "Placed": _placed(),
             },
         },
     }
@@ -89,6 +92,11 @@ def _call() -> dict[str, Any]:
             },
         }
     )
+
+
+def _placed() -> dict[str, Any]:
+    words = {name: {"type": "string"} for name in ("channel", "extension", "number", "queue")}
+    return _closed({**words, "state": {"enum": ["ringing"], "description": "The agent's telephone."}})
 
 
 def _problem() -> dict[str, Any]:
@@ -159,10 +167,21 @@ def _page(name: str, summary: str, schema: str, *kinds: str) -> dict[str, Any]:
 
 
 def _wish(verb: Verb) -> dict[str, Any]:
+    summary = (WISHES[verb].__doc__ or "").split("\n")[0]
+    return _deed(verb.value, summary, _name(verb), "The recorder did it", "Call")
+
+
+def _place() -> dict[str, Any]:
+    summary = (CallWish.__doc__ or "").split("\n")[0]
+    return _deed("place", summary, "PlaceCall", "The agent's telephone is being called", "Placed")
+
+
+def _deed(name: str, summary: str, takes: str, done: str, schema: str) -> dict[str, Any]:
+    """Something that is done once, however often it is sent."""
     kept = f"for {KEEP_SECONDS / 3600:g} hour, the newest {MOST_KEPT} of each token"
     return {
-        "operationId": verb.value,
-        "summary": (WISHES[verb].__doc__ or "").split("\n")[0],
+        "operationId": name,
+        "summary": summary,
         "parameters": [
             {
                 "name": "Idempotency-Key",
@@ -172,11 +191,11 @@ def _wish(verb: Verb) -> dict[str, Any]:
                 "schema": {"type": "string", "minLength": 1, "maxLength": 200},
             }
         ],
-        "requestBody": {"required": True, "content": _json(_name(verb))},
+        "requestBody": {"required": True, "content": _json(takes)},
         "responses": {
             "200": {
-                "description": "The recorder did it",
-                "content": _json("Call"),
+                "description": done,
+                "content": _json(schema),
                 "headers": {
                     "Idempotency-Replayed": {
                         "description": "This answer was given before.",

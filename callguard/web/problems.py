@@ -79,6 +79,11 @@ PROBLEMS: Mapping[str, Problem] = {
     "not-possible": Problem(
         HTTPStatus.CONFLICT, "What was asked cannot be done", "See 'detail'; GET the call's state."
     ),
+    "not-placed": Problem(
+        HTTPStatus.CONFLICT,
+        "The agent's telephone cannot be called",
+        "See 'detail'; name the telephone as its endpoint in Asterisk is named, and have it registered.",
+    ),
     "too-large": Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large", "Send at most 8192 bytes."
     ),

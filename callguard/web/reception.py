@@ -15,10 +15,11 @@ from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
+from pydantic import BaseModel
 
 from callguard.config import Config
 from callguard.controller.desk import By, Desk, NoSuchCall, NotUnique, Standing, Target
-from callguard.controller.wishes import Verb, Wish, told
+from callguard.controller.wishes import CALL, CallWish, Verb, Wish, told, told_placed
 from callguard.errors import CallguardError
 from callguard.web.limits import Failures, Familiar, address_of
 from callguard.web.meters import Meters
@@ -135,23 +136,45 @@ class Reception:
 
     async def wish(self, request: web.Request, verb: Verb, wish: Wish, asker: Asker) -> web.Response:
         """Carry it out once, however often it is sent."""
+
+        async def carry_out() -> dict[str, Any]:
+            standing = self.find(wish.target, asker)
+            target = Target(by=By.CALL, value=standing.call)
+            return told(await wish.carry_out(self.desk, target, asker.by))
+
+        return await self._once(request, verb.value, wish, asker, carry_out)
+
+    async def place(self, request: web.Request, wish: CallWish, asker: Asker) -> web.Response:
+        """Place a call once, however often that is sent."""
+
+        async def carry_out() -> dict[str, Any]:
+            return told_placed(await wish.carry_out(self.desk, asker.by))
+
+        return await self._once(request, CALL, wish, asker, carry_out)
+
+    async def _once(
+        self,
+        request: web.Request,
+        name: str,
+        wish: BaseModel,
+        asker: Asker,
+        carry_out: Callable[[], Coroutine[Any, Any, dict[str, Any]]],
+    ) -> web.Response:
         key = _idempotency_key(request)
-        says = hashlib.sha256(f"{verb.value} {wish.model_dump_json()}".encode()).digest()
+        says = hashlib.sha256(f"{name} {wish.model_dump_json()}".encode()).digest()
 
         async def act() -> Answer:
             began = time.monotonic()
             try:
-                standing = self.find(wish.target, asker)
-                target = Target(by=By.CALL, value=standing.call)
-                done = await wish.carry_out(self.desk, target, asker.by)
+                done = await carry_out()
             except CallguardError as error:
                 kept = kept_answer(refusal_of(error))
             except Refused as refused:
                 kept = kept_answer(refused)
             else:
-                kept = Answer(200, json.dumps(told(done)), "application/json")
-            self.meters.took(verb.value, asker.role, kept.status, time.monotonic() - began)
-            log.info("asked", verb=verb.value, by=asker.by, status=kept.status)
+                kept = Answer(200, json.dumps(done), "application/json")
+            self.meters.took(name, asker.role, kept.status, time.monotonic() - began)
+            log.info("asked", verb=name, by=asker.by, status=kept.status)
             return kept
 
         found, repeated = await self._in_time(asker.name, key, says, act)

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from callguard.controller.desk import By, Target
-from callguard.controller.wishes import Verb, WithdrawWish, read, told
+from callguard.controller.wishes import CALL, Verb, WithdrawWish, read, read_call, told
 from callguard.web.problems import PROBLEMS, Refused
 from callguard.web.reception import Reception, body_of
 
@@ -34,6 +34,7 @@ class Rest:
         router.add_get("/v1/calls/{call}", self._call, allow_head=False)
         for verb in Verb:
             router.add_post(f"/v1/{verb.value}", self._wish)
+        router.add_post(f"/v1/{CALL}", self._place)
         router.add_get("/v1/openapi.json", self._openapi, allow_head=False)
         router.add_get("/v1/problems/{kind}", self._problem, allow_head=False)
 
@@ -58,6 +59,13 @@ class Rest:
         if isinstance(wish, WithdrawWish) and wish.shred and not asker.may_shred:
             raise Refused("not-yours", "a program may end a recording, but not destroy it")
         return await self._reception.wish(request, verb, wish, asker)
+
+    async def _place(self, request: web.Request) -> web.Response:
+        asker = self._reception.asker(request)
+        wish = read_call(await body_of(request))
+        if asker.extensions and wish.extension not in asker.extensions:
+            raise Refused("not-yours", "this token calls only from its own telephones")
+        return await self._reception.place(request, wish, asker)
 
     async def _openapi(self, _: web.Request) -> web.Response:
         return web.json_response(self._document)

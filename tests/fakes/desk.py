@@ -12,8 +12,10 @@ from callguard.controller.desk import (
     NoSuchCall,
     NotAllowedNow,
     NotConfirmed,
+    NotPlaced,
     NotRecorded,
     NotUnique,
+    Placed,
     Standing,
     Target,
 )
@@ -144,6 +146,12 @@ class FakeDesk:
     async def paid(self, target: Target, *, by: str, reference: str) -> Standing:
         return await self._order("paid", target, by, reference)
 
+    async def place(self, *, agent: str, number: str, queue: str, by: str) -> Placed:
+        if self.fault is not None:
+            raise self.fault
+        self.done.append(("call", agent, number, queue, by))
+        return Placed(channel="callguard-call-1", agent=agent, number=number, queue=queue)
+
 
 #: All that a desk may say, for tests that go through all of it.
 SAYINGS: tuple[type[DeskError], ...] = (
@@ -152,5 +160,6 @@ SAYINGS: tuple[type[DeskError], ...] = (
     NotRecorded,
     NotAllowedNow,
     NotConfirmed,
+    NotPlaced,
     DeskError,
 )

@@ -54,7 +54,11 @@ def free_port():
 async def house():
     settings = {
         "site": {"jurisdiction": "US-TX"},
-        "queues": {"sales": {"purposes": ["quality"], "minimum_form": "notice"}},
+        "queues": {
+            "sales": {"purposes": ["quality"], "minimum_form": "notice"},
+            "asked": {"purposes": ["quality"], "minimum_form": "explicit"},
+        },
+        "outbound": {"dial": "PJSIP/{number}@trunk"},
     }
     async with Lab(shipped_dialplan()) as lab, aiohttp.ClientSession() as session:
         site = Site(lab, settings=settings)
@@ -137,6 +141,44 @@ async def test_a_program_pauses_a_call_by_each_of_its_names(house):
     assert [each["wrong"] for each in found["pauses"] if each["call"] == call] == [[]] * 3
     paid = [each["wrong"] for each in found["payments"] if each["call"] == call]
     assert paid == [[]] * 4 + [["was not paused for"]]
+
+
+@pytest.mark.parametrize("key", ["1", "2"])
+async def test_a_call_that_is_placed_reaches_the_agent_and_then_the_customer_who_is_asked(house, key):
+    number = next(CALLERS).lstrip("+")
+    status, answer = await house.ask(
+        "POST", "/v1/call", {"extension": AGENT, "number": number, "queue": "asked"}
+    )
+    assert (status, answer["state"]) == (200, "ringing")
+    agent = await house.lab.world.agent(AGENT).next_call(20, number=number)
+    customer = await house.lab.world.agent(number).next_call(20)
+    await customer.speak(BEFORE_HZ)
+    await house.site.until(number, "asking", "listening", timeout=40)
+    await customer.press(key)
+    call = house.site.call_of(number)
+    await house.site.until_entry("routed", call, 30)
+    await customer.speak(AFTER_HZ)
+    await asyncio.sleep(2.5)
+    heard, rate = await agent.heard()
+    assert audio.seconds_of_tone(heard, rate, AFTER_HZ) > 1
+    await customer.hang_up()
+    await agent.ended()
+    ended = await house.site.until_entry("call.ended", call, 20)
+    assert ended["body"]["outcome"] == ("granted" if key == "1" else "refused")
+    if key == "1":
+        caller, _, rate = await house.site.recording(call)
+        assert audio.seconds_of_tone(caller, rate, AFTER_HZ) > 1.5
+        assert audio.seconds_of_tone(caller, rate, BEFORE_HZ) == 0
+    else:
+        assert call not in house.site.kept()
+    placed = [each["body"] for each in house.site.entries() if each["kind"] == "call.placed"][-1]
+    assert (placed["phone"], placed["called"], placed["by"]) == (AGENT, number, "program crm")
+
+
+async def test_a_telephone_that_is_not_there_cannot_be_called(house):
+    body = {"extension": "nobody", "number": "12025550123", "queue": "asked"}
+    status, answer = await house.ask("POST", "/v1/call", body)
+    assert (status, answer["type"]) == (409, "/v1/problems/not-placed")
 
 
 async def test_five_requests_at_once_pause_once_and_the_command_line_goes_on_and_pauses_again(house):

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from callguard.cli import callguard
 from callguard.cli.desk import STATUS
-from callguard.controller.desk import Lamp, NoSuchCall
+from callguard.controller.desk import Lamp, NoSuchCall, NotPlaced
 from callguard.controller.door import Door, wish
 from callguard.controller.wishes import Unfit, Verb
 from callguard.errors import AsteriskError, CallguardError, RecordingError
@@ -79,6 +79,17 @@ async def test_every_verb_says_what_the_recorder_does_afterwards(house):
         "withdraw",
     ]
     assert house.desk.done[-1][3] == "True"
+
+
+async def test_a_call_is_placed_or_it_is_told_why_not(house):
+    done = await typed(house, "call", "211", "+12025550123", "sales")
+    assert (done.exit_code, done.output) == (0, "211 is being called, then +12025550123.\n")
+    assert house.desk.done[-1][:4] == ("call", "211", "+12025550123", "sales")
+    done = await typed(house, "call", "211", "12 34", "sales")
+    assert isinstance(done.exception, CallguardError)
+    assert "leave out blanks" in str(done.exception)
+    house.desk.fault = NotPlaced("the telephone is not there")
+    assert (await typed(house, "call", "211", "123", "sales")).exit_code == 9
 
 
 async def test_scripts_get_json(house):

@@ -113,6 +113,7 @@ STATUS = {
     "NotRecorded": (409, "not-recorded"),
     "NotAllowedNow": (409, "not-allowed-now"),
     "NotConfirmed": (502, "not-confirmed"),
+    "NotPlaced": (409, "not-placed"),
     "DeskError": (409, "not-possible"),
 }
 
@@ -197,6 +198,43 @@ async def test_a_case_that_others_work_on_as_well_means_the_agents_own_call(hous
     house.desk.add(a_call("c-3", case="4711", agents=("212",)))
     reply = await house.post("/v1/pause", {"case": "4711"}, token="desk-212")
     assert reply.json["call"] == "c-3"
+
+
+CALL = {"extension": "211", "number": "+12025550123", "queue": "sales"}
+
+
+async def test_a_call_is_placed_once_however_often_it_is_asked_for(house):
+    replies = [
+        await house.post("/v1/call", CALL, token="crm", headers={"Idempotency-Key": "k"}) for _ in "ab"
+    ]
+    assert [reply.status for reply in replies] == [200, 200]
+    assert replies[0].json == replies[1].json == CALL | {"channel": "callguard-call-1", "state": "ringing"}
+    assert house.desk.done == [("call", "211", "+12025550123", "sales", "program crm")]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"number": "+1 202 555"},
+        {"number": "2,g(x)"},
+        {"number": "${EXTEN}"},
+        {"number": "١٢٣"},
+        {"extension": "211&PJSIP/x"},
+        {"extension": ""},
+        {"queue": "a\nb"},
+        {"dial": "PJSIP/1@x"},
+    ],
+    ids=str,
+)
+async def test_nothing_but_a_telephone_and_a_number_is_dialled(house, wrong):
+    reply = await house.post("/v1/call", CALL | wrong, token="crm")
+    assert reply.status == 422
+    assert house.desk.done == []
+
+
+async def test_an_agent_calls_from_their_own_telephone_only(house):
+    assert (await house.post("/v1/call", CALL, token="desk-211")).status == 200
+    assert (await house.post("/v1/call", CALL | {"extension": "212"}, token="desk-211")).status == 403
 
 
 async def test_a_program_ends_a_recording_and_does_not_destroy_it(house):

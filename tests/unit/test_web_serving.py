@@ -275,6 +275,12 @@ async def test_answers_are_as_described(house):
             taken.add(reply.status)
             if not fits:
                 house.clock.now += 60  # what fails too often has to wait
+    call = {"extension": "211", "number": "+12025550123", "queue": "sales"}
+    for body in (call, call | {"number": "1-2"}, call | {"extension": ""}, {"extension": "211"}):
+        reply = await house.post("/v1/call", body)
+        schema = {"$ref": "#/components/schemas/PlaceCall", **components(described)}
+        fits = jsonschema.Draft202012Validator(schema).is_valid(body)
+        assert fits is (reply.status != 422), (body, reply.text)
     await house.get("/v1/calls")
     await house.get("/v1/calls/c-1")
     await house.get("/v1/calls/nobody")
