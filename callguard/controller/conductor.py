@@ -12,7 +12,7 @@ import contextlib
 import time
 import uuid
 from collections import deque
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,44 +21,37 @@ import structlog
 from callguard.asterisk import events as said
 from callguard.asterisk.ami import Ami
 from callguard.asterisk.ari import Ari
-from callguard.asterisk.errors import AriRefused
-from callguard.asterisk.events import Channel
 from callguard.asterisk.link import AriLink
 from callguard.asterisk.settings import AmiSettings, AriSettings
 from callguard.config import Config
-from callguard.consent import CAPTURING, Call, Capture, State, advance
+from callguard.consent import Call, Capture, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.capturing import PAYMENT
 from callguard.consent.words import Outcome, Plan
-from callguard.controller.conversation import Conversation, playback_id
+from callguard.controller.conversation import Conversation
 from callguard.controller.entrance import Entrance, agent_codes
 from callguard.controller.figures import Figures
 from callguard.controller.floor import Floor
+from callguard.controller.inheritance import Heir
 from callguard.controller.keypad import card_guard
 from callguard.controller.notify import notify
 from callguard.controller.operator import Operator
 from callguard.controller.peers import Nobody, Peers
 from callguard.controller.planning import Planner, Request
-from callguard.controller.pool import AGAIN_SECONDS
 from callguard.controller.recovery import (
     Left,
     left_behind,
-    queue_of,
-    recorder_of,
-    still_matters,
-    waits,
 )
 from callguard.controller.register import Register
 from callguard.controller.sealing import Keeper
 from callguard.controller.sweep import stop_every_recorder, stop_recorders
 from callguard.controller.switch import Switch
 from callguard.controller.terms import ruled
-from callguard.controller.tones import Sounds, tone_again, tone_interval
-from callguard.controller.verdict import Verdict, tell_dialplan
+from callguard.controller.tones import Sounds, tone_interval
 from callguard.errors import AsteriskError, CallguardError
 from callguard.ledger import Entry, Kind, Ledger, body_for
-from callguard.ledger.bodies import AnyBody, Arrived, Ended, Fault, Rescued, TakenUp
+from callguard.ledger.bodies import AnyBody, Arrived, Fault, Rescued
 from callguard.ledger.bodies import Switch as SwitchEntry
 from callguard.recording import Measures, Spool
 from callguard.vault import Vault
@@ -148,6 +141,7 @@ class Conductor:
             on_up=self._ami_up,
         )
         self.floor = Floor(self, sounds)
+        self.heir = Heir(self)
 
     # ------------------------------------------------------------------ life
 
@@ -170,8 +164,8 @@ class Conductor:
         if ari is None or not self.ami.connected:
             raise AsteriskError("Asterisk cannot be reached")
         channels = await ari.channels()
-        await self._adopt_all(channels, await ari.channels_of(app))
-        await self._take_up(ari, await left_behind(self.ledger, self.planner, app), former=app)
+        await self.heir.adopt_all(channels, await ari.channels_of(app))
+        await self.heir.take_up(ari, await left_behind(self.ledger, self.planner, app), former=app)
         await self.floor.asides.sweep(channels, app)
 
     async def _listen(self) -> None:
@@ -182,98 +176,6 @@ class Conductor:
         except CallguardError as error:
             self.alert("callers cannot answer by voice", str(error), "")
         self.planner.hears = listeners.serves
-
-    async def _take_up(self, ari: Ari, left: list[Left], *, former: str = "") -> None:
-        """Go on with the calls and the recordings that a controller before this one left.
-
-        Args:
-            ari: the live connection.
-            left: the calls.
-            former: which other controller of the pool it was.
-        """
-        channels = {channel.id: channel for channel in await ari.channels()}
-        if self.keeper is not None:
-            await self.keeper.recover((former,) if former else self.peers.taken_over)
-        ours, taken = [], []
-        for each in left:
-            if each.channel in self.conversations:
-                continue
-            channel = still_matters(each, channels)
-            if channel is None:
-                if channels.get(each.channel) is None:
-                    await self._keep_late(each)
-                outcome = each.call.outcome or Outcome.FAULT
-                self.note(Ended(outcome=outcome, reason="the controller was away"), each.call.id)
-                continue
-            conversation = Conversation(
-                house=self,
-                channel=channel,
-                queue=each.queue,
-                call=each.call,
-                arrived=time.monotonic(),
-                request=Request(queue=each.queue, caller=each.customer, outbound=each.outbound),
-                _consent=each.consent,
-            )
-            self.conversations[channel.id] = conversation
-            conversation.case = each.case
-            flags = each.consent.basis.flags if each.consent is not None else frozenset()
-            conversation.tone = tone_again(self.config, flags)
-            conversation.company.known(self.floor.bridges.others(channel.id))
-            taken.append(conversation)
-            try:
-                await self._go_on_with(ari, conversation, each)
-            except AriRefused as error:
-                log.info("a call ended while it was taken up", call=each.call.id, why=str(error))
-            except CallguardError as error:
-                # The others are not to wait for it; its recorder has to prove itself, or is stopped.
-                conversation.failed(ev.Fault.CONTROLLER, f"not taken up: {error}")
-            self.own(conversation.go_on(), f"call {each.call.id}")
-            await self.floor.latch.look_anew(channel.id)
-            log.info("call taken up", call=each.call.id, capture=each.call.capture.value)
-            if former:
-                ours.append(self.ledger.append(Entry.now(TakenUp(before=former), each.call.id)))
-        # Who hung up before we listened for it tells nobody any more.
-        alive = {channel.id for channel in await ari.channels()}
-        for conversation in taken:
-            if conversation.channel.id not in alive:
-                conversation.hung_up()
-        if self.keeper is not None:
-            await self.keeper.take_up(alive - set(self.conversations), lost=not former)
-        # Durable before anybody is told that nothing is left of the other controller.
-        await asyncio.gather(*ours)
-
-    async def _take_up_left(self, left: list[Left]) -> None:
-        """Take up what the run before this one left, over another line if the first one breaks meanwhile."""
-        while True:
-            try:
-                if (ari := self.ari) is not None:
-                    await self._take_up(ari, left)
-                    return
-            except CallguardError as error:
-                log.warning("what was left is not all taken up yet", why=str(error))
-            await asyncio.sleep(AGAIN_SECONDS)
-
-    async def _keep_late(self, left: Left) -> None:
-        """A call is over whose recorder may have started when nobody was there to see it."""
-        keeper, call, consent = self.keeper, left.call, left.consent
-        if keeper is None or consent is None or keeper.keeps(call.id, left.segment):
-            return
-        unseen = call.outcome in CAPTURING and call.capture in UNSEEN
-        if unseen and self.spool.opened(call.id, left.segment):
-            await keeper.keep_late(call, left.channel, consent, left.segment)
-
-    async def _go_on_with(self, ari: Ari, conversation: Conversation, left: Left) -> None:
-        recorder = await recorder_of(ari, left)
-        if recorder and left.call.capture is Capture.OFF:
-            conversation.call = left.call.with_(capture=Capture.ORDERED)
-        begun = self.keeper is None or self.keeper.keeps(left.call.id, left.segment)
-        if not begun and conversation.call.capture is Capture.ORDERED:
-            # Without an id the dialplan is about to start it, and says so.
-            await conversation.found(recorder, left.consent, segment=left.segment)
-        else:
-            await conversation.taken_up(
-                recorder, left.consent, segment=left.segment, pause_left=left.pause_left
-            )
 
     async def keep(self, vault: Vault, measures: Measures) -> None:
         """Seal recordings into a vault from now on.
@@ -475,7 +377,7 @@ class Conductor:
             detail = f"the dialplan asked for queue {queue!r}; config.yaml has: {known}"
             log.error("no such queue, the call goes on unrecorded", channel=channel.id, detail=detail)
             self.note(Fault(where="dialplan", detail=detail[:500]))
-            self.own(self._let_go(channel, f"{queue}-unrecorded"), f"let go {channel.id}")
+            self.own(self.heir.let_go(channel, f"{queue}-unrecorded"), f"let go {channel.id}")
             return
         request = Request(
             queue=queue,
@@ -517,23 +419,6 @@ class Conductor:
         if planned.concern:
             self.alert("call not recorded", planned.concern, conversation.call.id)
         return planned.plan
-
-    async def _let_go(self, channel: Channel, queue: str, *, known: str = "") -> None:
-        """Send a channel on unrecorded that no conversation takes care of."""
-        ari = self.ari
-        if ari is None:
-            return
-        for play in range(1, MOST_PLAYBACKS + 1 if known else 1):
-            await ari.stop_playback(playback_id(channel.id, play))
-        verdict = Verdict(
-            way="pass",
-            outcome=Outcome.FAULT,
-            queue="".join(c for c in queue if c.isalnum() or c in "_.-") or "unrecorded",
-            call=known or str(uuid.uuid4()),
-            channel=channel.id,
-        )
-        await tell_dialplan(self.ami, ari, channel.id, "CALLGUARD_VERDICT", verdict.text())
-        await ari.go_on(channel.id)
 
     # ------------------------------------------------------------------ the manager interface
 
@@ -620,26 +505,10 @@ class Conductor:
             given = await ari.channels_of(app)
         else:
             given = {each.id for each in channels if app in ",".join(each.app_data.split(",")[:2])}
-        await self._adopt_all(channels, given)
+        await self.heir.adopt_all(channels, given)
         if self._left is not None:
             left, self._left = self._left, None
-            self.own(self._take_up_left(left), "take up what was left")
-
-    async def _adopt_all(self, channels: Sequence[Channel], given: Collection[str]) -> None:
-        """Lead on all callers who wait for a controller that is not there, of those that it was given."""
-        for channel in channels:
-            if waits(channel) and channel.id in given and channel.id not in self.conversations:
-                queue = queue_of(channel)
-                self.note(Rescued(channel=channel.id, queue=queue, detail="found without a controller"))
-                self.own(self._adopt(channel, queue), f"adopt {channel.id}")
-
-    async def _adopt(self, channel: Channel, queue: str) -> None:
-        """A caller left behind by a controller that died: on, unrecorded, at once."""
-        target = self.config.unrecorded_queue(queue) if queue in self.config.queues else f"{queue}-unrecorded"
-        try:
-            await self._let_go(channel, target, known=str(uuid.uuid4()))
-        except AsteriskError as error:
-            log.warning("caller not adopted, the lease leads on", channel=channel.id, why=str(error))
+            self.own(self.heir.take_up_left(left), "take up what was left")
 
     def _ari_down(self, why: str) -> None:
         log.debug("ARI is gone", why=why)
