@@ -8,6 +8,7 @@ already ordered.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -111,7 +112,10 @@ def _pause_left(entries: list[Stored], planner: Planner) -> float | None:
         return None
     pause = planner.config.pause
     whole = pause.extend_seconds if since[-1].kind == Kind.CAPTURE_EXTENDED else pause.seconds
-    gone = (datetime.now(UTC) - since[-1].utc).total_seconds()
+    gone = time.monotonic() - since[-1].monotonic
+    if gone < 0:
+        # Another host, or this one was started anew: there the two clocks do not compare.
+        gone = (datetime.now(UTC) - since[-1].utc).total_seconds()
     return max(LEAST_PAUSE, whole - gone)
 
 

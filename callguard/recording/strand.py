@@ -24,6 +24,9 @@ _ZEROS = bytes(1 << 16)
 #: The kernel stamps a write with the time of its last tick: up to so much before it was (seconds, 100 Hz).
 _COARSE = 0.01
 
+#: A clock that is this far from where it was between two looks has been set (seconds).
+_JUMP = 0.05
+
 
 @dataclass(slots=True)
 class Strand:
@@ -38,6 +41,7 @@ class Strand:
     _freed: int = 0
     _known: tuple[int, int] = (0, 0)  #: the newest sizes that were seen, in samples
     _came: float = 0.0  #: when the newest samples came, on the monotonic clock
+    _ahead: float = field(default_factory=lambda: time.time() - time.monotonic())  #: the clock of the day
     _looked: float = 0.0  #: when the sizes were looked at last
 
     def open(self) -> bool:
@@ -65,11 +69,13 @@ class Strand:
             return 0, 0
         stats = [os.fstat(self._files[path]) for path in self.paths]
         caller, agent = (stat.st_size // SAMPLE_BYTES for stat in stats)
-        now = time.monotonic()
+        now, wall = time.monotonic(), time.time()
+        # The kernel stamps files by a clock that somebody may set; then they tell nothing.
+        jumped, self._ahead = abs(wall - now - self._ahead) > _JUMP, wall - now
         if (caller, agent) != self._known:
             # What we erase and free ourselves stamps the files too, but does not make them longer.
-            written = now - max(0.0, time.time() - max(stat.st_mtime for stat in stats)) + _COARSE
-            self._known, self._came = (caller, agent), min(max(written, self._looked), now)
+            age = 0.0 if jumped else max(0.0, wall - max(stat.st_mtime for stat in stats))
+            self._known, self._came = (caller, agent), min(max(now - age + _COARSE, self._looked), now)
         self._looked = now
         return caller, agent
 

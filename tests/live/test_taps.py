@@ -12,9 +12,9 @@ import pytest
 
 from callguard.asterisk import Ari, AriSettings
 from callguard.asterisk.errors import AriRefused
-from callguard.asterisk.tap import NARROW, PREFIX, Taps
+from callguard.asterisk.tap import NARROW, PREFIX, WIDE, Taps
 from callguard.errors import AsteriskError
-from callguard.lab import audio
+from callguard.lab import Lab, audio
 from callguard.lab.inspection import channel_of, get
 from callguard.lab.world import AGENT_HZ, CALLER_HZ
 
@@ -83,6 +83,20 @@ async def test_one_party_is_heard_alone_and_nothing_is_left(lab, way):
             assert all(audio.tone_level(samples, tap.rate, hz) < -60 for hz in AGENT_HZ.values())
             assert len(await left(lab)) == 3
         await gone(lab)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_wideband_line_is_heard_in_full(way, dialplan):
+    conf = {"pjsip.conf": "\n[trunk](+)\ndisallow = all\nallow = g722\n"}
+    async with (
+        Lab(dialplan, conf=conf) as lab,
+        talking(lab) as channel,
+        tapping(lab, way) as taps,
+        taps.open(channel) as tap,
+    ):
+        samples = await heard(tap)
+        assert tap.rate == WIDE
+        assert audio.seconds_of_tone(samples, tap.rate, CALLER_HZ) > 0.9
 
 
 @pytest.mark.oldest
