@@ -160,9 +160,10 @@ class Reading:
         """How much whole speech was read."""
         return len(self.starts) * FRAME / RATE
 
-    def ambiguous(self) -> int:
-        """How many frames' worth of sound there is that could not be read."""
+    def ambiguous(self, begin: int = 0) -> int:
+        """How many frames' worth of sound there is, from a sample on, that could not be read."""
         sounds = self.samples != 0
+        sounds[:begin] = False
         for start in self.starts:
             sounds[start : start + FRAME] = False
         return math.ceil(np.count_nonzero(sounds) / FRAME)

@@ -89,7 +89,9 @@ async def one(house, pauses, measured):
         measured.want(true, "proofs that are not true", f"{call.call}: {body['offset']} to {body['until']}")
     measured.want(not recorded.sounding_keys(), "recordings with the sound of a key", call.call)
     measured.want(recorded.crosstalk() == 0, "recordings with crosstalk", call.call)
-    whole = recorded.caller.read.ambiguous() + recorded.agent.read.ambiguous()
+    # The queue looks for a free agent once a second; until then the customer hears music.
+    begin = int(recorded.agent.read.starts[0])
+    whole = recorded.caller.read.ambiguous() + recorded.agent.read.ambiguous(begin)
     measured.want(whole <= 2 * pauses, "recordings with speech that cannot be read", f"{call.call}: {whole}")
     keys = call.caller.keys or await call.heard_keys()
     measured.want(not keys, "callers who heard a hot key", f"{call.call}: {keys}")
