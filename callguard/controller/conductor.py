@@ -301,7 +301,7 @@ class Conductor:
         """The call is over."""
         if PAYMENT in conversation.call.holds:
             self.unresumed += 1
-        conversation.dark()
+        conversation.signals.dark()
         self.conversations.pop(conversation.channel.id, None)
         days, outcome = self.config.law.remember_answers_days, conversation.call.outcome
         if days is not None and outcome in REMEMBERED and conversation.call.plan is not None:
@@ -414,7 +414,7 @@ class Conductor:
             return self.planner.unplanned(request.queue)
         if conversation.channel.name.rpartition("-")[0] in self.config.site.staff_lines:
             return self.planner.unplanned(request.queue, exempt=True)
-        conversation.tone = tone_interval(self.config, planned.admission)
+        conversation.signals.tone = tone_interval(self.config, planned.admission)
         conversation.note(ruled(planned.ruling, planned.admission, sampled=planned.sampled))
         if planned.concern:
             self.alert("call not recorded", planned.concern, conversation.call.id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -26,8 +26,7 @@ from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.capturing import CALLER, CARD_DIGITS
 from callguard.consent.words import ConsentEntry, Outcome, Party
-from callguard.controller.aside import Asides
-from callguard.controller.cadence import Cadence, Sounded
+from callguard.controller.cadence import Sounded
 from callguard.controller.company import Company, Hall
 from callguard.controller.desk import Lamp
 from callguard.controller.foreign import Foreign
@@ -37,8 +36,8 @@ from callguard.controller.latch import Latch
 from callguard.controller.planning import Request
 from callguard.controller.sealing import Keeper
 from callguard.controller.segments import Segments
+from callguard.controller.signals import Screens, Signals
 from callguard.controller.taping import Taping
-from callguard.controller.tones import Sounds
 from callguard.controller.verdict import Verdict, tell_dialplan
 from callguard.errors import AsteriskError, CallguardError, LedgerError
 from callguard.ledger import Entry, Ledger, Receipt, body_for
@@ -92,16 +91,11 @@ class House(Protocol):
         """The call is over."""
 
 
-class Around(Hall, Protocol):
+class Around(Hall, Screens, Protocol):
     """What goes on around the calls: agents, lamps, whispers, other recorders."""
 
-    asides: Asides
     listeners: Listeners
     latch: Latch
-    sounds: Sounds | None
-
-    def shows(self, conversation: Conversation, agents: Iterable[str], lamp: Lamp) -> None:
-        """Show on these agents' telephones what the recorder does."""
 
     def whisper(self, conversation: Conversation, who: str, what: str) -> None:
         """Tell one party something that nobody else hears."""
@@ -133,8 +127,7 @@ class Conversation:
     request: Request  #: what was known of it when it arrived
     inbox: asyncio.Queue[ev.Event] = field(default_factory=asyncio.Queue)
     case: str = ""  #: of the CRM
-    lamp: Lamp = Lamp.OFF
-    tone: float | None = None  #: seconds from one warning tone to the next; None: none sounds
+    signals: Signals = field(init=False)
     keypad: Keypad = field(init=False)
     segments: Segments = field(init=False)
     company: Company = field(init=False)
@@ -148,8 +141,6 @@ class Conversation:
     _capture: bool = False
     _stopped: str = ""  #: why the recording was ended
     _foreign: deque[Foreign] = field(default_factory=deque)  #: told to the core, not in the ledger yet
-    _lit: frozenset[str] = frozenset()  #: agents whose lamps show this call
-    _cadence: Cadence | None = None
     _pause_ends: float | None = None
     _consent: ConsentEntry | None = None  #: the newest decision of the caller
     said: Said | None = None  #: a spoken yes, until it stands in the recording
@@ -158,7 +149,15 @@ class Conversation:
 
     def __post_init__(self) -> None:
         pause = self.house.config.pause
-        self.company = Company(self.house.floor, self, changed=self._light)
+        self.signals = Signals(
+            self.house.floor,
+            self.call.id,
+            self.channel.id,
+            here=lambda: frozenset(each.phone for each in self.company.here.values()),
+            toned=self._toned,
+            missed=lambda why: self.house.alert("no warning tone", why, self.call.id),
+        )
+        self.company = Company(self.house.floor, self, changed=self.signals.light)
         self.keypad = Keypad(card_guard(self.house.config), self._number_keyed, self.house.own)
         self.segments = Segments(
             self.house,
@@ -383,14 +382,14 @@ class Conversation:
                 await self._end(action)
             case do.StopCapture():
                 self._pause_ends, self._stopped = None, action.why
-                self._quiet_tone()
+                self.signals.quiet()
                 try:
                     await self.segments.stop(shred=action.shred)
                 finally:
                     await self.house.floor.latch.clear(self.channel.id)
             case do.PauseCapture():
                 self.pauses += 1
-                self._quiet_tone()
+                self.signals.quiet()
                 await self.segments.pause()
                 await self.house.floor.silence(self)
             case do.ResumeCapture():
@@ -402,10 +401,7 @@ class Conversation:
             case do.EraseLast():
                 await self.taping.erase_last(action.seconds, action.why)
             case do.Lamp():
-                self.lamp = Lamp(action.state)
-                self._light()
-                if self.lamp is Lamp.RECORDING:
-                    self._sound_tone()
+                self.signals.turn(Lamp(action.state))
             case do.Whisper():
                 self.house.floor.whisper(self, action.who, action.what)
             case do.StopForeign():
@@ -422,40 +418,8 @@ class Conversation:
         if listener is not None:
             self.said = listener.stop(keep=keep)
 
-    # ------------------------------------------------------------------ what agents see, what parties hear
-
-    def _light(self) -> None:
-        """Show what the recorder does to those who are on the call, and to nobody who has left it."""
-        here = frozenset(each.phone for each in self.company.here.values())
-        self.house.floor.shows(self, self._lit - here, Lamp.OFF)
-        self.house.floor.shows(self, here, self.lamp)
-        self._lit = here
-
-    def dark(self) -> None:
-        """The call is over: no lamp, no tone."""
-        self._quiet_tone()
-        self.house.floor.shows(self, self._lit, Lamp.OFF)
-
-    def _sound_tone(self) -> None:
-        sounds = self.house.floor.sounds
-        if sounds is None or self.tone is None:
-            return
-        if self._cadence is None:
-            self._cadence = Cadence(
-                self.house.floor.asides,
-                self.channel.id,
-                sounds.every(self.tone),
-                told=self._toned,
-                missed=lambda why: self.house.alert("no warning tone", why, self.call.id),
-            )
-        self._cadence.sound()
-
     def _toned(self, tone: Sounded) -> None:
         self.taping.sounded(tone)
-
-    def _quiet_tone(self) -> None:
-        if self._cadence is not None:
-            self._cadence.hold()
 
     def _time_up(self, serial: int) -> None:
         self._timers.pop(serial, None)

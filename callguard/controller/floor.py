@@ -234,10 +234,10 @@ class Floor:
 
     # ------------------------------------------------------------------ what calls want
 
-    def shows(self, conversation: Conversation, agents: Iterable[str], lamp: Lamp) -> None:
-        """Show on these agents' telephones what the recorder does."""
+    def shows(self, call: str, agents: Iterable[str], lamp: Lamp) -> None:
+        """Show on these agents' telephones what the recorder of a call does."""
         for agent in agents:
-            self.lamps.show(agent, conversation.call.id, lamp)
+            self.lamps.show(agent, call, lamp)
 
     def whisper(self, conversation: Conversation, who: str, what: str) -> None:
         """Tell the agent something that nobody else hears; newcomers are told by the company they join."""

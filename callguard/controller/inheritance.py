@@ -100,7 +100,7 @@ class Heir:
             self._house.conversations[channel.id] = conversation
             conversation.case = each.case
             flags = each.consent.basis.flags if each.consent is not None else frozenset()
-            conversation.tone = tone_again(self._house.config, flags)
+            conversation.signals.tone = tone_again(self._house.config, flags)
             conversation.company.known(self._house.floor.bridges.others(channel.id))
             taken.append(conversation)
             try:

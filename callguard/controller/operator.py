@@ -93,7 +93,7 @@ class Operator:
             queue=conversation.queue,
             agents=self.agents(conversation),
             case=conversation.case,
-            lamp=conversation.lamp,
+            lamp=conversation.signals.lamp,
             seconds_left=conversation.pause_left if paused else None,
             extended=paused and call.extended,
             erased_seconds=conversation.taping.erased_seconds,
@@ -149,7 +149,7 @@ class Operator:
         await self._ask(
             conversation,
             event,
-            lambda: conversation.lamp is Lamp.PAUSED and PAYMENT in conversation.call.holds,
+            lambda: conversation.signals.lamp is Lamp.PAUSED and PAYMENT in conversation.call.holds,
         )
         if conversation.call.capture is not Capture.PAUSED:
             raise NotConfirmed(
@@ -167,13 +167,15 @@ class Operator:
         await self._ask(
             conversation,
             ev.ResumeAsked(at=time.monotonic(), by=by, allowed=True),
-            lambda: conversation.lamp is Lamp.RECORDING or conversation.call.capture is Capture.PAUSED,
+            lambda: (
+                conversation.signals.lamp is Lamp.RECORDING or conversation.call.capture is Capture.PAUSED
+            ),
         )
         call = conversation.call
         if call.capture is Capture.PAUSED:
             others = ", ".join(sorted(call.holds - {PAYMENT}))
             raise NotAllowedNow(f"recording cannot go on yet: {others} holds it")
-        if conversation.lamp is not Lamp.RECORDING:
+        if conversation.signals.lamp is not Lamp.RECORDING:
             raise NotConfirmed("the recorder did not go on, so the recording was ended")
         return self._standing(conversation)
 
@@ -221,7 +223,7 @@ class Operator:
         number = conversation.feed(event)
         async with asyncio.timeout(MARGIN + self._floor.config.dialogue.confirm_seconds):
             await conversation.until(
-                lambda: conversation.taken > number and conversation.lamp is not Lamp.OFF
+                lambda: conversation.taken > number and conversation.signals.lamp is not Lamp.OFF
             )
 
     async def assign(self, target: Target, *, by: str, case: str) -> Standing:

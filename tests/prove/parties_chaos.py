@@ -40,6 +40,9 @@ async def disturb(house, told, until, tell):
         told.faults.append((time.time(), what))
         tell(f"{len(told.faults)}: {what}; {dict(told.checked)}")
         await kind(house, name)
+        for site in house.sites.values():
+            if not site.is_running:  # ended by the other one, for it said nothing; systemd starts it anew
+                await site.start()
         await asyncio.sleep(random.uniform(*PEACE))
 
 
@@ -71,7 +74,8 @@ async def frozen(house, name):
     try:
         await asyncio.sleep(random.uniform(*FROZEN))
     finally:
-        house.sites[name].thaw()
+        if house.sites[name].is_running:
+            house.sites[name].thaw()
 
 
 async def cut(house, name):
