@@ -137,9 +137,14 @@ class Heir:
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _keep_late(self, left: Left) -> None:
-        """A call is over whose recorder may have started when nobody was there to see it."""
+        """A call is over whose recorder may have begun, or ended, when nobody lived to write it down."""
         keeper, call, consent = self._house.keeper, left.call, left.consent
-        if keeper is None or consent is None or keeper.keeps(call.id, left.segment):
+        if keeper is None or consent is None:
+            return
+        for segment in range(1, left.segment + 1):
+            if segment not in left.sealed:
+                await keeper.tell_again(call.id, segment)
+        if keeper.keeps(call.id, left.segment):
             return
         unseen = call.outcome in CAPTURING and call.capture in UNSEEN
         if unseen and self._house.spool.opened(call.id, left.segment):

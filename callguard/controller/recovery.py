@@ -41,6 +41,7 @@ class Left:
     outbound: bool = False
     case: str = ""
     segment: int = 1
+    sealed: frozenset[int] = frozenset()  #: segments of which the ledger has the hash
     pause_left: float | None = None  #: seconds that a pause still has
 
 
@@ -90,6 +91,7 @@ def _left(call: str, arrived: Stored, entries: list[Stored], planner: Planner) -
         outbound=outbound,
         case=_case(entries),
         segment=_segment(entries),
+        sealed=_sealed(entries),
         pause_left=_pause_left(entries, planner),
     )
 
@@ -97,6 +99,11 @@ def _left(call: str, arrived: Stored, entries: list[Stored], planner: Planner) -
 def _segment(entries: list[Stored]) -> int:
     begun = [entry for entry in entries if entry.kind == Kind.CAPTURE_STARTED]
     return max((int(entry.content.get("segment", 1)) for entry in begun), default=1)
+
+
+def _sealed(entries: list[Stored]) -> frozenset[int]:
+    stopped = (entry.content for entry in entries if entry.kind == Kind.CAPTURE_STOPPED)
+    return frozenset(int(content.get("segment", 1)) for content in stopped if content.get("sha256"))
 
 
 def _case(entries: list[Stored]) -> str:

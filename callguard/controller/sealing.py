@@ -198,6 +198,20 @@ class Keeper:
         self._listen(recording, self._leftover(recording))
         self._own(self._finish(recording), f"seal {recording}")
 
+    async def tell_again(self, call: str, number: int) -> None:
+        """A recording may be complete although the ledger does not know it: tell it now."""
+        recording = recording_of(call, number)
+        try:
+            finished = await asyncio.to_thread(self._finished_before, recording)
+        except CallguardError as error:
+            self._alert("a sealed recording cannot be read", str(error), call)
+            return
+        if finished is not None:
+            self.finished(recording, finished)
+
+    def _finished_before(self, recording: str) -> Finished | None:
+        return self._vault.open(recording).finished() if self._vault.is_finished(recording) else None
+
     def keeps(self, call: str, number: int) -> bool:
         """Whether the recording of a call is under way here."""
         return recording_of(call, number) in self._sealer.captures

@@ -9,11 +9,14 @@ import pytest
 
 from callguard.asterisk.versions import Quirk, quirks_of
 from callguard.config.dialplan import shipped_dialplan
-from callguard.lab import Lab
+from callguard.lab import Lab, audio
 from callguard.lab.inspection import channel_of, variable
+from callguard.lab.line import Line
 from callguard.lab.meddler import Meddler, Mischief
 from callguard.lab.scenarios import Scenario, known, play
 from callguard.lab.site import Site
+from callguard.lab.world import AGENT_HZ
+from tests import capturing
 
 CALLERS = (f"+1512556{number:04d}" for number in count(100))
 
@@ -263,3 +266,35 @@ async def back_in_service(house):
     async with asyncio.timeout(40):
         while not (await house.site.health())["ari"]:
             await asyncio.sleep(0.1)
+
+
+@pytest.mark.timeout(180)
+async def test_a_recorder_of_which_the_manager_interface_says_nothing_is_found_and_kept():
+    async with Lab(shipped_dialplan()) as lab:
+        line = Line(lab.ami_settings.port)
+        await line.open()
+        site = Site(lab, settings=capturing.SETTINGS, ami_port=line.port)
+        await lab.pbx.load_dialplan(dialplan=site.dialplan())
+        try:
+            async with site:
+                caller = next(CALLERS)
+                phone = await lab.world.call("100", caller_id=caller)
+                await phone.answered()
+                await phone.speak(620)
+                await site.until(caller, "announcing")
+                # Before anybody notices, the announcement is over and Asterisk is told to record.
+                line.stall()
+                agent = await lab.world.agent("sales-agent").next_call(20, number=caller)
+                call = site.call_of(caller)
+                await site.until_entry("capture.started", call, 10)
+                line.mend()
+                await asyncio.sleep(3)
+                assert [each for each in site.entries(call) if each["kind"] == "capture.stopped"] == []
+                await phone.hang_up()
+                await agent.ended()
+                said, replied, rate = await site.recording(call)
+                assert audio.seconds_of_tone(said, rate, 620) > 3
+                assert audio.seconds_of_tone(replied, rate, AGENT_HZ["sales-agent"]) > 3
+                assert list(site.spool.glob("*.sln")) == []
+        finally:
+            await line.close()

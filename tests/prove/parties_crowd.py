@@ -100,6 +100,7 @@ class Told:
     early: list[float] = field(default_factory=list)  #: seconds from before the consent that are
     refused: int = 0  #: calls of which anything was kept although the caller said no
     silences: list[float] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)  #: recordings that a fault kept from beginning at once
     problems: list[str] = field(default_factory=list)
 
     def near(self, begin, end):
@@ -109,7 +110,7 @@ class Told:
             for at, what in self.faults
             if -2 < end - at < 15
         ]
-        return ", ".join(found) or "no fault near"
+        return ", ".join(found)
 
 
 async def under_faults(tell, name, *, seconds, disturb, faults, rate=RATE, checked=CHECKED):
@@ -145,6 +146,8 @@ async def under_faults(tell, name, *, seconds, disturb, faults, rate=RATE, check
                 told.problems.append(f"{each}: {said[said.index('Traceback') - 300 :][:3000]}")
     for problem in told.problems[:40]:
         tell(f"[red]{problem}[/red]")
+    for each in told.late:
+        tell(f"destroyed by a fault: {each}")
     tell(f"outcomes of the crowd: {dict(told.outcomes)}")
     if told.unsealed:
         tell(f"[red]not sealed: {told.unsealed[:5]}[/red]")
@@ -245,7 +248,10 @@ async def judge(house, told, caller, callers, agents):
         first = side.times[np.isfinite(side.times)][:1]
         begin = first[0] if len(first) else moment(consent) + 1.0
         if begin > moment(consent) + 1.0 and name == "caller":
-            told.problems.append(f"{call}: recorded only {begin - moment(consent):.2f} s after the consent")
+            late = f"{call}: recorded only {begin - moment(consent):.2f} s after the consent"
+            # Asterisk cannot be told to begin while nothing arrives there: that such a fault destroys.
+            at_fault = told.near(moment(consent), begin)
+            (told.late if at_fault else told.problems).append(f"{late}, {at_fault or 'no fault near'}")
         wanted = (sent.times > begin + EDGE) & (sent.times < ended - EDGE)
         lost = sent.numbers[wanted & ~np.isin(sent.numbers, read)]
         alone = np.array([number - 1 not in lost and number + 1 not in lost for number in lost], bool)
@@ -256,7 +262,9 @@ async def judge(house, told, caller, callers, agents):
         if len(lost):
             when = sent.times[np.isin(sent.numbers, lost)]
             missing = f"{len(lost)} of {int(wanted.sum())} frames missing"
-            told.problems.append(f"{call}: {name}: {missing}, {told.near(when[0], when[-1])}")
+            told.problems.append(
+                f"{call}: {name}: {missing}, {told.near(when[0], when[-1]) or 'no fault near'}"
+            )
         before = side.times[side.times < moment(consent) - EDGE]
         told.early.append(float(0.02 * np.isfinite(before).sum()))
 
@@ -322,7 +330,7 @@ async def settled(house, told, timeout=60.0):
 
 async def the_crowd_is_kept(house, told):
     """Of every call of the crowd that was led to its recorder, all of the talk is in the vault."""
-    calls, sealed = {}, Counter()
+    calls, sealed, begun = {}, Counter(), set()
     for each in await asyncio.to_thread(house.site.entries):
         body = each["body"]
         if each["kind"] == "call.arrived" and body["queue"] == "crowd":
@@ -331,16 +339,18 @@ async def the_crowd_is_kept(house, told):
             calls[each["call"]] = body["outcome"]
         elif each["kind"] == "rescued" and each["call"] in calls:
             calls[each["call"]] = RESCUED  # the order to hand it on never reached Asterisk
+        elif each["kind"] == "capture.started" or body.get("captured_ms"):
+            begun.add(each["call"])
         elif each["kind"] == "capture.stopped" and body.get("sha256") and each["call"] in calls:
             sealed[each["call"]] += body["offset"] / body["rate"]
     told.outcomes.update(calls.values())
-    vault = house.site.opened()
+    told.unsealed += await asyncio.to_thread(house.site.opened().unfinished)
     for call, outcome in calls.items():
         if outcome not in RECORDED:
             continue
         if call not in sealed:
-            finished = await asyncio.to_thread(vault.is_finished, f"{call}-1")
-            told.unsealed += [] if finished else [call]
+            # Where nobody lived to hand a caller on, Asterisk did, and recorded nothing.
+            told.unsealed += [call] if call in begun else []
             continue
         told.kept_short.append(max(0.0, CROWD_TALK - sealed[call]))
         if CROWD_TALK - sealed[call] > SHORT:
