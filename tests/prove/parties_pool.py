@@ -23,12 +23,13 @@ async def figures(tell):
 async def kills(house, told, until, tell):
     """One is killed, comes back, and then the other one."""
     names = list(house.sites)
-    await asyncio.sleep(KILL_EVERY / 2)
-    while time.monotonic() < until:
+    due = time.monotonic() + KILL_EVERY / 2
+    while due < until:
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        due += KILL_EVERY
         name = names[len(told.faults) % len(names)]
         await house.sites[name].kill()
         told.faults.append((time.time(), f"{name} was killed"))
         tell(f"killed {name}, {len(told.faults)} times in all; {dict(told.checked)}")
         await asyncio.sleep(random.uniform(*GONE))
         await house.sites[name].start()
-        await asyncio.sleep(max(0.0, min(KILL_EVERY, until - time.monotonic())))
