@@ -309,3 +309,24 @@ async def test_when_samples_came_is_told_by_the_kernel_however_late_they_are_loo
     strand.wipe(0, 400)
     assert strand.arrived() == (there, came)
     strand.close()
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_is_set_makes_no_sample_older_than_it_is(
+    tmp_path: Path, hours, monkeypatch
+) -> None:
+    paths = tmp_path / "in.sln", tmp_path / "out.sln"
+    for path in paths:
+        path.touch()
+    strand = Strand(paths=paths)
+    assert strand.arrived()[0] == 0
+    real = time.time
+    monkeypatch.setattr("callguard.recording.strand.time.time", lambda: real() + 3600 * hours)
+    await asyncio.sleep(0.1)
+    before = time.monotonic()
+    for path in paths:
+        path.write_bytes(bytes(1600))
+    there, came = strand.arrived()
+    assert there == 800
+    assert before <= came <= time.monotonic()
+    strand.close()
