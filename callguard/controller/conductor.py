@@ -24,7 +24,7 @@ from callguard.asterisk.ari import Ari
 from callguard.asterisk.link import AriLink
 from callguard.asterisk.settings import AmiSettings, AriSettings
 from callguard.config import Config
-from callguard.consent import Call, Capture, State, advance
+from callguard.consent import Call, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.capturing import PAYMENT
@@ -58,9 +58,6 @@ from callguard.vault import Vault
 
 log = structlog.get_logger(__name__)
 
-#: How many prompts a dialogue can have played when its controller died: five attempts of two, and some.
-MOST_PLAYBACKS = 16
-
 
 #: Of how many calls it is kept how soon they heard something.
 FIRST_PROMPTS = 10_000
@@ -73,9 +70,6 @@ SEE_OFF_SECONDS = 90.0
 
 #: How long another controller takes to end every recorder of the PBX (seconds).
 SWEEP_SECONDS = 1.0
-
-#: How a capture stands in the ledger that may have begun all the same.
-UNSEEN = frozenset({Capture.OFF, Capture.ORDERED})
 
 #: Answers of a caller that a site may remember for the next calls.
 REMEMBERED = frozenset({Outcome.GRANTED, Outcome.REFUSED, Outcome.WITHDRAWN})

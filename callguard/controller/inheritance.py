@@ -175,11 +175,8 @@ class Heir:
 
     async def _adopt(self, channel: Channel, queue: str) -> None:
         """A caller left behind by a controller that died: on, unrecorded, at once."""
-        target = (
-            self._house.config.unrecorded_queue(queue)
-            if queue in self._house.config.queues
-            else f"{queue}-unrecorded"
-        )
+        config = self._house.config
+        target = config.unrecorded_queue(queue) if queue in config.queues else f"{queue}-unrecorded"
         try:
             await self.let_go(channel, target, known=str(uuid.uuid4()))
         except AsteriskError as error:
