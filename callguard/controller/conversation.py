@@ -37,7 +37,7 @@ from callguard.controller.planning import Request
 from callguard.controller.sealing import Keeper
 from callguard.controller.segments import Segments
 from callguard.controller.signals import Screens, Signals
-from callguard.controller.taping import Taping
+from callguard.controller.taping import Taping, may_be_kept
 from callguard.controller.verdict import Verdict, tell_dialplan
 from callguard.errors import AsteriskError, CallguardError, LedgerError
 from callguard.ledger import Entry, Ledger, Receipt, body_for
@@ -56,9 +56,6 @@ CUT_TOLERANCE = 0.3
 
 #: How often ARI is asked whether the recorder began of which the manager interface says nothing (seconds).
 UNTOLD_SECONDS = 1.0
-
-#: Why a recording ends that may have begun although nobody told us: the call was over, or we gave up waiting.
-UNTOLD = frozenset({"", "not confirmed"})
 
 
 class House(Protocol):
@@ -136,10 +133,10 @@ class Conversation:
     changed: asyncio.Event = field(default_factory=asyncio.Event)  #: set after each event that was taken in
     taken: int = 0  #: how many events were taken in
     pauses: int = 0  #: how often it was paused
+    stopped: str = ""  #: why the recording was ended, where it was
     _fed: int = 0
     _playback: Playback | None = None
     _capture: bool = False
-    _stopped: str = ""  #: why the recording was ended
     _foreign: deque[Foreign] = field(default_factory=deque)  #: told to the core, not in the ledger yet
     _pause_ends: float | None = None
     _consent: ConsentEntry | None = None  #: the newest decision of the caller
@@ -226,6 +223,8 @@ class Conversation:
         if recorder:
             self.house.floor.latch.ours(self.channel.id, recorder)
             await self.capture_started(recorder, segment)
+        else:
+            self.house.own(self._look_for_recorder(segment), f"recorder of {self.call.id}")
         ari = self.house.ari
         if ari is not None and self.call.agreed.withdraw_keys:
             await ari.subscribe(f"channel:{self.channel.id}")
@@ -381,7 +380,7 @@ class Conversation:
             case do.End():
                 await self._end(action)
             case do.StopCapture():
-                self._pause_ends, self._stopped = None, action.why
+                self._pause_ends, self.stopped = None, action.why
                 self.signals.quiet()
                 try:
                     await self.segments.stop(shred=action.shred)
@@ -500,9 +499,9 @@ class Conversation:
             await self._live().subscribe(f"channel:{self.channel.id}")
         await self._hand_over(verdict)
         if verdict.way == "capture":
-            self.house.own(self._look_for_recorder(), f"recorder of {self.call.id}")
+            self.house.own(self._look_for_recorder(1), f"recorder of {self.call.id}")
 
-    async def _look_for_recorder(self) -> None:
+    async def _look_for_recorder(self, segment: int) -> None:
         """The manager interface tells that it began; where its line was lost just then, ARI knows."""
         while not self.taping.recorder.id and self.call.capture is Capture.ORDERED:
             await asyncio.sleep(UNTOLD_SECONDS)
@@ -512,7 +511,7 @@ class Conversation:
             except AsteriskError:
                 continue
             if found and self.call.capture is Capture.ORDERED:
-                await self.capture_started(found, 1)
+                await self.capture_started(found, segment)
 
     async def _end(self, action: do.End) -> None:
         verdict = Verdict(
@@ -536,8 +535,8 @@ class Conversation:
         self.house.ledger.note(Entry.now(body, self.call.id))
 
     async def _write_ended(self) -> None:
-        # What was paused or refused meanwhile stands in no recorder's file that nobody could steer.
-        late = self._consent if self._stopped in UNTOLD and not self.pauses and not self.call.holds else None
+        untouched = may_be_kept(self.stopped, self.pauses, self.call.holds)
+        late = self._consent if untouched else None
         captured = await self.segments.ended(was_captured=self._capture, late=late)
         outcome = self.call.outcome or Outcome.FAULT
         self.note(Ended(outcome=outcome, captured_ms=round(1000 * captured)))

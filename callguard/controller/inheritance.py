@@ -27,6 +27,7 @@ from callguard.controller.peers import Peers
 from callguard.controller.planning import Request
 from callguard.controller.pool import AGAIN_SECONDS
 from callguard.controller.recovery import Left, queue_of, recorder_of, still_matters, waits
+from callguard.controller.taping import may_be_kept
 from callguard.controller.tones import tone_again
 from callguard.controller.verdict import Verdict, tell_dialplan
 from callguard.errors import AsteriskError, CallguardError
@@ -39,7 +40,7 @@ log = structlog.get_logger(__name__)
 MOST_PLAYBACKS = 16
 
 #: How a capture stands in the ledger that may have begun all the same.
-UNSEEN = frozenset({Capture.OFF, Capture.ORDERED})
+UNSEEN = frozenset({Capture.OFF, Capture.ORDERED, Capture.STOPPED})
 
 
 class House(ConversationHouse, Protocol):
@@ -98,7 +99,11 @@ class Heir:
                 _consent=each.consent,
             )
             self._house.conversations[channel.id] = conversation
-            conversation.case = each.case
+            conversation.case, conversation.pauses, conversation.stopped = (
+                each.case,
+                each.pauses,
+                each.stopped,
+            )
             flags = each.consent.basis.flags if each.consent is not None else frozenset()
             conversation.signals.tone = tone_again(self._house.config, flags)
             conversation.company.known(self._house.floor.bridges.others(channel.id))
@@ -147,6 +152,7 @@ class Heir:
         if keeper.keeps(call.id, left.segment):
             return
         unseen = call.outcome in CAPTURING and call.capture in UNSEEN
+        unseen = unseen and may_be_kept(left.stopped, left.pauses, call.holds)
         if unseen and self._house.spool.opened(call.id, left.segment):
             await keeper.keep_late(call, left.channel, consent, left.segment)
 

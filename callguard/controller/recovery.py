@@ -42,6 +42,8 @@ class Left:
     case: str = ""
     segment: int = 1
     sealed: frozenset[int] = frozenset()  #: segments of which the ledger has the hash
+    pauses: int = 0  #: how often it was paused
+    stopped: str = ""  #: why the recording was ended, where it was
     pause_left: float | None = None  #: seconds that a pause still has
 
 
@@ -92,6 +94,8 @@ def _left(call: str, arrived: Stored, entries: list[Stored], planner: Planner) -
         case=_case(entries),
         segment=_segment(entries),
         sealed=_sealed(entries),
+        pauses=sum(entry.kind == Kind.CAPTURE_PAUSED for entry in entries),
+        stopped=_stopped(entries),
         pause_left=_pause_left(entries, planner),
     )
 
@@ -104,6 +108,11 @@ def _segment(entries: list[Stored]) -> int:
 def _sealed(entries: list[Stored]) -> frozenset[int]:
     stopped = (entry.content for entry in entries if entry.kind == Kind.CAPTURE_STOPPED)
     return frozenset(int(content.get("segment", 1)) for content in stopped if content.get("sha256"))
+
+
+def _stopped(entries: list[Stored]) -> str:
+    stopped = [entry.content for entry in entries if entry.kind == Kind.CAPTURE_STOPPED]
+    return next((str(content.get("reason", "")) for content in stopped if not content.get("sha256")), "")
 
 
 def _case(entries: list[Stored]) -> str:

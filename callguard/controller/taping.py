@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,6 +30,21 @@ from callguard.recording.spool import RATE
 #: How long, and how often within it, to look whether Asterisk opened the files of a capture (seconds).
 PROOF_SECONDS = 1.0
 PROOF_STEP = 0.02
+
+
+#: Why a recording ends that may have begun although nobody told us: the call was over, or we gave up waiting.
+UNTOLD = frozenset({"", "not confirmed"})
+
+
+def may_be_kept(stopped: str, pauses: int, holds: Collection[str]) -> bool:
+    """Whether what a recorder wrote that nobody steered is all under the consent that allowed it.
+
+    Args:
+        stopped: why the recording was ended, where it was.
+        pauses: how often it was to be silent; nobody knows whether it was.
+        holds: what is not to be captured for now.
+    """
+    return stopped in UNTOLD and not pauses and not holds
 
 
 class Studio(Protocol):
@@ -201,9 +217,9 @@ class Taping:
 
         Args:
             was_captured: the recorder was ordered.
-            late: keep what it wrote under this consent if nobody ever heard that it began; None: destroy it.
+            late: keep what it wrote under this consent if nobody ever sealed it; None: destroy it.
         """
-        if was_captured and self.tape is None:
+        if was_captured and not self.sealing:
             await self._unseen(late)
         if self.sealing or was_captured:
             await self.recorder.ended()
@@ -220,7 +236,7 @@ class Taping:
     async def _unseen(self, consent: ConsentEntry | None) -> None:
         """The lines to Asterisk were away when the dialplan started the recorder: see to what it wrote."""
         keeper, spool = self.studio.keeper, self.studio.spool
-        if keeper is None or not spool.opened(self.name, self.number):
+        if keeper is None or keeper.keeps(self.name, self.number) or not spool.opened(self.name, self.number):
             return
         try:
             if consent is not None:

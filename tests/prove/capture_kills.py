@@ -12,6 +12,7 @@ import numpy as np
 from callguard.errors import LabError
 from tests.capturing import CALLERS, SETTINGS, house, moment, talk
 from tests.prove.figures import at_least, at_most, exactly
+from tests.sealed import STRETCH, stretch
 
 KILLS = int(os.environ.get("CALLGUARD_KILLS", "50"))
 CALLS = 3  #: recorded calls at each kill, each with a pause of its own; one more is refused
@@ -24,8 +25,6 @@ AFTER = 3.0
 EDGE = 0.1
 #: From a resume key to the first sample that has to be there: the guard, and what its order takes.
 RESUMED = 1.0
-#: Asterisk on a busy machine drops a frame now and then, for the ear as for the recording; more is a loss.
-STRETCH = 0.1
 #: What may be recorded after a pause key that found no controller: the dialplan waits half a second for one.
 UNHEARD = 0.6
 
@@ -197,7 +196,7 @@ def judge(told, call, recorded, killed, started, ended):
         lost = sent.numbers[wanted & ~np.isin(sent.numbers, read)]
         told.said += np.count_nonzero(wanted)
         told.missing += len(lost)
-        told.gaps.append(0.02 * stretch(lost))
+        told.gaps.append(stretch(lost))
         if told.gaps[-1] > STRETCH:
             when = sent.times[np.isin(sent.numbers, lost)] - killed
             keys = ", ".join(f"{up - killed:+.2f}" for up in (paused, *resumes))
@@ -211,12 +210,6 @@ def judge(told, call, recorded, killed, started, ended):
         said = side.times[(side.times > paused) & (side.times < until)]
         late = max(late, max(said, default=paused) - paused)
     (told.unheard if unheard else told.leaked).append(late)
-
-
-def stretch(numbers):
-    """How many numbers in a row there are at most."""
-    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
-    return max(len(run) for run in runs)
 
 
 def story(call, killed):

@@ -9,6 +9,7 @@ import pytest
 
 from callguard.config import Config
 from callguard.controller.recovery import LEAST_PAUSE, _pause_left
+from callguard.controller.taping import may_be_kept
 from callguard.ledger import Kind, Stored
 
 CONFIG = Config.model_validate(
@@ -54,3 +55,20 @@ def test_one_that_should_be_over_lasts_a_moment_longer() -> None:
 
 def test_where_no_pause_is_known_none_is_left() -> None:
     assert _pause_left([], PLANNER) is None
+
+
+@pytest.mark.parametrize(
+    ("stopped", "pauses", "holds", "kept"),
+    [
+        ("", 0, (), True),
+        ("not confirmed", 0, (), True),
+        ("withdrawn", 0, (), False),
+        ("switched-off", 0, (), False),
+        ("not confirmed", 1, (), False),
+        ("not confirmed", 0, ("refused:agent",), False),
+    ],
+)
+def test_what_nobody_steered_is_kept_where_nothing_took_the_consent_back(
+    stopped, pauses, holds, kept
+) -> None:
+    assert may_be_kept(stopped, pauses, holds) is kept
