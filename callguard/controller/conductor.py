@@ -268,8 +268,7 @@ class Conductor:
         if not self.ami.connected:
             detail = "no connection to AMI: a recording could not be paused or stopped"
             return ev.Failed(at=now, fault=ev.Fault.ASTERISK, detail=detail)
-        if not self.spool.has_room():
-            detail = f"less than {self.spool.minimum_free >> 20} MiB free in the spool"
+        if detail := self.spool.obstacle():
             return ev.Failed(at=now, fault=ev.Fault.SPOOL, detail=detail)
         return None
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import stat
 import struct
 import wave
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from callguard.errors import RecordingError
@@ -38,7 +39,7 @@ _DEFAULT_ACL = struct.pack("<I", 2) + b"".join(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Spool:
     """Where plaintext speech may be, and nowhere else.
 
@@ -51,6 +52,7 @@ class Spool:
     directory: Path
     allow_persistent_disk: bool = False
     minimum_free: int = 64 << 20
+    _place: tuple[int, int] | None = field(default=None, init=False)  #: the directory that was looked at
 
     def prepare(self) -> None:
         """Make the directory, and refuse one that is not in memory or belongs to somebody else.
@@ -86,6 +88,7 @@ class Spool:
         # Where there are no ACLs, or root made the directory, Asterisk's umask decides; doctor tries it out.
         with contextlib.suppress(OSError):
             os.setxattr(self.directory, "system.posix_acl_default", _DEFAULT_ACL)
+        self._place = _identity(self.directory.stat())
 
     def file_system(self) -> str:
         """The kind of file system that the spool lies on."""
@@ -104,12 +107,25 @@ class Spool:
         space = os.statvfs(self.directory)
         return space.f_bavail * space.f_frsize
 
-    def has_room(self) -> bool:
-        """Whether another capture may start."""
+    def obstacle(self) -> str:
+        """Why no capture may start now; empty where one may.
+
+        MixMonitor makes a directory that is not there (22.10.1): where a spool was unmounted or removed,
+        what stands in its place need not be in memory, and may be open to everybody.
+        """
         try:
-            return self.free() >= self.minimum_free
-        except OSError:
-            return False
+            about = self.directory.stat()
+            if _identity(about) != self._place:
+                if stat.S_IMODE(about.st_mode) != MODE:
+                    return f"{self.directory}: another directory has taken the place of the spool; remove it"
+                self.prepare()
+            if self.free() < self.minimum_free:
+                return f"{self.directory}: less than {self.minimum_free >> 20} MiB are free"
+        except OSError as error:
+            return f"{self.directory}: the spool cannot be used ({error.strerror}); restart callguard"
+        except RecordingError as error:
+            return str(error)
+        return ""
 
     def paths(self, call: str, number: int = 1) -> tuple[Path, Path]:
         """Where Asterisk writes a call's n-th segment: what the caller said (in) and was told (out)."""
@@ -162,6 +178,10 @@ class Spool:
                 raise RecordingError(
                     f"{path}: what had to be destroyed is still there ({error.strerror}); remove it"
                 ) from error
+
+
+def _identity(about: os.stat_result) -> tuple[int, int]:
+    return about.st_dev, about.st_ino
 
 
 def _trusted() -> set[int]:

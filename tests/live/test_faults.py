@@ -148,15 +148,20 @@ async def test_a_prompt_that_cannot_be_played_means_no_capture(house):
     assert captured(house) == before
 
 
-async def test_a_full_spool_means_no_capture(house):
+@pytest.mark.parametrize("instead", [False, True], ids=["gone", "another in its place"])
+async def test_without_the_spool_nothing_is_captured(house, instead):
     before = captured(house)
     caller, phone = await in_the_prompt(house)
     await house.site.until(caller, "asking")
     house.site.spool.rename(house.site.spool.with_name("gone"))
+    if instead:
+        house.site.spool.mkdir()
     try:
         await phone.press("1")
         await reaches_the_unrecorded_queue(house, caller, SILENCE_SECONDS)
     finally:
+        if instead:
+            house.site.spool.rmdir()
         house.site.spool.with_name("gone").rename(house.site.spool)
     outcomes = [
         each["body"]["outcome"]

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import random
+import shutil
 import sqlite3
 import time
 
@@ -126,7 +127,14 @@ async def hidden(house, _):
     try:
         await asyncio.sleep(random.uniform(*HIDDEN))
     finally:
+        # A recorder that began just then made the directory anew: MixMonitor does.
+        stray = away.with_name(f"{away.name}-stray")
+        if house.site.spool.exists():
+            house.site.spool.rename(stray)
         away.rename(house.site.spool)
+        for path in [path for path in stray.rglob("*") if path.is_file()]:
+            path.rename(house.site.spool / path.relative_to(stray))
+        shutil.rmtree(stray, ignore_errors=True)
 
 
 async def flooded(house, _):

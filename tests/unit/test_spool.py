@@ -162,3 +162,31 @@ def test_doctor_tells_whether_callguard_may_do_what_it_has_to(place: Path) -> No
     assert told.startswith("fault: callguard can neither erase nor free what Asterisk writes")
     assert f"-rw-r--r-- {ASTERISK}:{CALLGUARD} in drwxrws--- {CALLGUARD}:{CALLGUARD}" in told
     assert "usermod -aG callguard asterisk" in told
+
+
+def test_nothing_is_captured_into_what_took_the_place_of_the_spool(place: Path) -> None:
+    """MixMonitor makes a directory that is not there, for everybody to read, on whatever disk that is."""
+    spool = Spool(directory=place, minimum_free=0)
+    spool.prepare()
+    assert spool.obstacle() == ""
+    away = place.rename(place.with_name("away"))
+    assert "cannot be used (No such file or directory)" in spool.obstacle()
+    place.mkdir()
+    assert "another directory has taken the place of the spool; remove it" in spool.obstacle()
+    place.rmdir()
+    away.rename(place)
+    assert spool.obstacle() == ""
+
+
+def test_a_spool_that_was_mounted_anew_is_taken_where_it_is_as_ours(place: Path) -> None:
+    spool = Spool(directory=place, minimum_free=0)
+    spool.prepare()
+    place.rename(place.with_name("away"))
+    Spool(directory=place).prepare()
+    assert spool.obstacle() == ""
+
+
+def test_a_spool_without_room_says_how_much_is_missing(place: Path) -> None:
+    spool = Spool(directory=place, minimum_free=1 << 60)
+    spool.prepare()
+    assert "are free" in spool.obstacle()

@@ -48,14 +48,14 @@ def check_spool(config: Config) -> list[Finding]:
     existed = spool.directory.exists()
     try:
         spool.prepare()
-        kind, free, room = spool.file_system(), spool.free(), spool.has_room()
+        kind, free = spool.file_system(), spool.free()
     except CallguardError as error:
         return [fault("spool", str(error), where, "see there; spool.directory of config.yaml names it")]
     finally:
         if not existed and spool.directory.exists():
             spool.directory.rmdir()
     size = f"{free >> 20} MiB free on {kind}"
-    if not room:
+    if free < spool.minimum_free:
         what = f"{size}, less than spool.minimum_free_mb ({spool.minimum_free >> 20}): nothing is recorded"
         return [
             fault("spool", what, where, "enlarge the tmpfs (mount -o remount,size=...), or look who fills it")
