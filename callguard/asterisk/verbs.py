@@ -101,8 +101,9 @@ class AriVerbs(ABC):
         self,
         channel: str,
         endpoint: str,
-        place: str,
+        extension: str,
         *,
+        context: str,
         caller_id: str,
         seconds: int,
         variables: Mapping[str, str],
@@ -112,17 +113,17 @@ class AriVerbs(ABC):
         Args:
             channel: The id of the new channel.
             endpoint: Whom to call (``PJSIP/211``).
-            place: Where the dialplan goes on: context, extension and priority, with commas.
+            extension: Where the dialplan goes on.
+            context: Where that extension is.
             caller_id: The number that is shown to them.
             seconds: How long it may ring.
             variables: Of the new channel.
         """
-        context, extension, priority = place.split(",")
         query: dict[str, str | int] = {
             "endpoint": endpoint,
             "context": context,
             "extension": extension,
-            "priority": int(priority),
+            "priority": 1,
             "callerId": caller_id,
             "timeout": seconds,
         }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -12,20 +13,19 @@ from callguard.config.section import Section
 #: What an endpoint may hold beside its place for a name: nothing that means something to the dialplan.
 _REST = r"[A-Za-z0-9_.:/@+-]*"
 
-AgentEndpoint = Annotated[
-    str,
-    form(
-        rf"[A-Za-z][A-Za-z0-9]*/{_REST}\{{agent\}}{_REST}",
-        "not an endpoint; write the technology and {agent} once, such as PJSIP/{agent}",
-    ),
-]
-NumberEndpoint = Annotated[
-    str,
-    form(
-        rf"[A-Za-z][A-Za-z0-9]*/{_REST}\{{number\}}{_REST}",
-        "not an endpoint; write the technology and {number} once, such as PJSIP/{number}@trunk",
-    ),
-]
+
+
+def _endpoint(whose: str, example: str) -> Any:
+    """An endpoint with one place for a name or a number."""
+    place = f"{{{whose}}}"
+    return form(
+        rf"[A-Za-z][A-Za-z0-9]*/{_REST}{re.escape(place)}{_REST}",
+        f"not an endpoint; write the technology and {place} once, such as {example}",
+    )
+
+
+AgentEndpoint = Annotated[str, _endpoint("agent", "PJSIP/{agent}")]
+NumberEndpoint = Annotated[str, _endpoint("number", "PJSIP/{number}@trunk")]
 
 
 class Outbound(Section):

@@ -54,7 +54,8 @@ async def place(house: House, *, agent: str, number: str, queue: str, by: str) -
         await ari.originate(
             channel,
             config.outbound.agent.replace("{agent}", agent),
-            f"{CONTEXT},{EXTENSION},1",
+            EXTENSION,
+            context=CONTEXT,
             caller_id=number,
             seconds=config.outbound.ring_seconds,
             variables={

@@ -123,6 +123,8 @@ class Capture:
         pending = self.pending
         writing = self.begun(safe)
         if not self.strand.open():
+            if not self.spool.is_dir():
+                raise RecordingError(f"{self.spool}: the spool is away; mount it, or restart callguard")
             pending.missing = pending.missing or "all that was not sealed: the files are not in the spool"
         caller, agent = self.strand.sizes()
         end = max(caller, agent)
@@ -142,15 +144,15 @@ class Capture:
             marks = ()
         return writing.finish(marks, missing=pending.missing)
 
-    def remove(self) -> None:
-        """Nothing of it is to stay in the spool.
+    def remove(self) -> bool:
+        """Nothing of it is to stay in the spool; see `Strand.remove`.
 
         Only for the thread of the event loop, which looks at the files at any time: the number of a file that
         another thread closed may by then be that of a file in the vault.
         """
-        self.strand.remove()
-        self.pending.remove(self.spool)
         self.gone = True
+        self.pending.remove(self.spool)
+        return self.strand.remove()
 
     def used(self) -> int:
         """Bytes of memory that its files take (for tests and figures)."""

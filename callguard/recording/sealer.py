@@ -120,7 +120,7 @@ class Sealer:
         """Go on with one recording of the run before; says what became of it."""
         pending = capture.pending
         if pending.destroy is None and await self._turns.in_thread(self._safe.is_finished, capture.name):
-            capture.remove()
+            self._turns.remove(capture)
             return "complete"
         if pending.destroy is not None or pending.ended:
             self._captures[capture.name] = capture
@@ -401,6 +401,7 @@ class Sealer:
 
         Nothing here waits: a disk that hangs must not keep the spool from being watched, or from being wiped.
         """
+        self._turns.clear_up()
         now = asyncio.get_running_loop().time()
         waiting: list[tuple[int, Capture]] = []
         tasks = []

@@ -131,8 +131,13 @@ class Strand:
                 punch(file, self._freed, last)
             self._freed = last
 
-    def remove(self) -> None:
-        """Free all memory and remove the files, even if Asterisk still has them open."""
+    def remove(self) -> bool:
+        """Free all memory and remove the files, even if Asterisk still has them open.
+
+        Returns:
+            Whether they are gone. Where the spool was moved or unmounted meanwhile they are empty and still
+            somewhere: they stay open, and it is to be tried again.
+        """
         with contextlib.suppress(RecordingError):
             self.open()
             for file in self._files.values():
@@ -140,7 +145,10 @@ class Strand:
                     punch(file, 0, max(PAGE, os.fstat(file).st_size))
         for path in self.paths:
             path.unlink(missing_ok=True)
+        if any(os.fstat(file).st_nlink for file in self._files.values()):
+            return False
         self.close()
+        return True
 
     def close(self) -> None:
         """Let go of the files, which stay."""

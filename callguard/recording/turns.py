@@ -48,6 +48,7 @@ class Turns:
         # A thread of its own: a disk that hangs keeps the others, and keys are to be heard all the same.
         self._ears = ThreadPoolExecutor(1, thread_name_prefix="listen")
         self._full = False
+        self._elsewhere: list[Capture] = []  #: done, and their empty files are not in the spool
 
     @property
     def block(self) -> int:
@@ -175,7 +176,7 @@ class Turns:
                     raise RecordingError(f"{capture.name}: was finished or destroyed already")
                 capture.settled, capture.claimed = True, ALL
                 finished = await self.in_thread(capture.finish, self.safe, self.block)
-                capture.remove()
+                self.remove(capture)
         except (OSError, CallguardError) as error:
             capture.claimed = capture.sealed
             if not self.stopping.is_set() and not capture.gone:
@@ -202,8 +203,18 @@ class Turns:
                 raise RecordingError(
                     f"{capture.name}: what is sealed of it was not destroyed ({error}); that is tried again"
                 ) from error
-            capture.remove()
+            self.remove(capture)
             return certificate
+
+    def remove(self, capture: Capture) -> None:
+        """Nothing of it is to stay in the spool; where that is away, as soon as it is back."""
+        if not capture.remove():
+            self._elsewhere.append(capture)
+            log.warning("the spool is away: empty files are removed when it is back", recording=capture.name)
+
+    def clear_up(self) -> None:
+        """Remove what could not be removed before."""
+        self._elsewhere = [capture for capture in self._elsewhere if not capture.remove()]
 
     def failed(self, capture: Capture, error: Exception) -> None:
         """Have it tried again later, and tell somebody, once."""
