@@ -58,7 +58,7 @@ async def house(*, settings=SETTINGS, lies=False, tell=lambda _: None, **lab_set
         lab = await stack.enter_async_context(Lab(shipped_dialplan(), progress=tell, **lab_settings))
         liar = None
         if lies:
-            liar = Liar(lab.ami_settings)
+            liar = Liar(lab.ami_settings.port)
             await liar.open()
             stack.push_async_callback(liar.close)
         site = Site(lab, settings=settings, ami_port=liar and liar.port)

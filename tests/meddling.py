@@ -376,10 +376,7 @@ class Tried:
 
 async def refused(house: Meddlers, way: Way) -> Tried:
     """Somebody records the call of a caller who said no."""
-    number = next(CALLERS)
-    caller = await house.lab.world.call(f"2{way.number}", caller_id=number)
-    await caller.answered()
-    await caller.speak(BEFORE_HZ)
+    number, caller = await speaking(house, f"2{way.number}")
     await house.site.until(number, "announcing", "asking", "listening")
     if way.in_dialogue:
         await way.act(Call(house, number, caller, None))
@@ -401,10 +398,7 @@ async def refused(house: Meddlers, way: Way) -> Tried:
 
 async def unguarded(house: Meddlers, way: Way) -> float:
     """The same with no callguard there: what others keep then, in seconds."""
-    number = next(CALLERS)
-    caller = await house.lab.world.call(f"2{way.number}", caller_id=number)
-    await caller.answered()
-    await caller.speak(BEFORE_HZ)
+    number, caller = await speaking(house, f"2{way.number}")
     agent = None
     if way.agent:
         agent = await house.lab.world.agent("open-agent").next_call(30, number=number)
@@ -465,12 +459,18 @@ async def stops_ours(house: Meddlers, way: Way) -> Tried:
     return tried
 
 
-async def captured(house: Meddlers, way: Way) -> Call:
-    """A call that is recorded by consent."""
+async def speaking(house: Meddlers, extension: str) -> tuple[str, Phone]:
+    """Somebody new who calls, and speaks; with their number."""
     number = next(CALLERS)
-    caller = await house.lab.world.call(f"3{way.number}", caller_id=number)
+    caller = await house.lab.world.call(extension, caller_id=number)
     await caller.answered()
     await caller.speak(BEFORE_HZ)
+    return number, caller
+
+
+async def captured(house: Meddlers, way: Way) -> Call:
+    """A call that is recorded by consent."""
+    number, caller = await speaking(house, f"3{way.number}")
     agent = await house.lab.world.agent("sales-agent").next_call(30, number=number)
     call = Call(house, number, caller, agent)
     await house.site.until_entry("capture.started", call.id)

@@ -121,6 +121,15 @@ class Ami(Link[AmiLine]):
         answer = await self._up("Status").ask_list("Status", None, self._settings.deadline)
         return [each for each in answer if each.get("Event") == "Status"]
 
+    async def whereabouts(self, channel: str, name: str) -> tuple[str, str]:
+        """The application that a channel is in, and a variable of it or one of the dialplan's functions."""
+        fields = {"Channel": channel, "Variables": name}
+        answer = await self._up("Status").ask_list("Status", fields, self._settings.deadline)
+        for each in answer:
+            if each.get("Event") == "Status":
+                return each.get("Application", ""), each.get("Variable", "").partition("=")[2]
+        raise AmiRefused("no such channel", "Status")
+
     async def ping(self) -> None:
         """Ask whether Asterisk answers."""
         await self.action("Ping")

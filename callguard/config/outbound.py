@@ -14,7 +14,6 @@ from callguard.config.section import Section
 _REST = r"[A-Za-z0-9_.:/@+-]*"
 
 
-
 def _endpoint(whose: str, example: str) -> Any:
     """An endpoint with one place for a name or a number."""
     place = f"{{{whose}}}"

@@ -35,6 +35,7 @@ from callguard.controller.figures import Figures
 from callguard.controller.floor import Floor
 from callguard.controller.inheritance import Heir
 from callguard.controller.keypad import card_guard
+from callguard.controller.leases import Leases
 from callguard.controller.notify import notify
 from callguard.controller.operator import Operator
 from callguard.controller.peers import Nobody, Peers
@@ -136,6 +137,7 @@ class Conductor:
         )
         self.floor = Floor(self, sounds)
         self.heir = Heir(self)
+        self.leases = Leases(self)
 
     # ------------------------------------------------------------------ life
 
@@ -459,6 +461,7 @@ class Conductor:
                     self.note(Rescued(channel=channel, queue=event.get("Queue", ""), detail=detail), call)
                 if conversation is not None:
                     conversation.routed = True
+                    self.leases.doubt(channel)
                     conversation.failed(ev.Fault.CAPTURE, detail)
             case "CallguardBypass" if self.peers.speaks:
                 self._bypassed(event)
@@ -516,6 +519,7 @@ class Conductor:
             if conversation.channel.id not in alive:
                 conversation.hung_up()
         await self.floor.ami_up(channels)
+        self.leases.look()
         if self._off:
             await stop_every_recorder(ami)
 

@@ -33,6 +33,7 @@ from callguard.controller.foreign import Foreign
 from callguard.controller.hearing import Listener, Listeners, Said
 from callguard.controller.keypad import GUARD, Keypad, card_guard
 from callguard.controller.latch import Latch
+from callguard.controller.leases import Leases
 from callguard.controller.planning import Request
 from callguard.controller.sealing import Keeper
 from callguard.controller.segments import Segments
@@ -45,10 +46,6 @@ from callguard.ledger.bodies import AnyBody, Ended, Routed, Violation
 from callguard.recording import Spool
 
 log = structlog.get_logger(__name__)
-
-#: Seconds by which the dialplan's lease outlives the step it is renewed for: the time the controller has to
-#: take the next step, and about what a caller hears of silence when it died.
-LEASE_MARGIN = 4.0
 
 #: A playback that ended this much before its length was cut short. Asterisk ends it when the last frame was
 #: written, which is up to a jitter buffer of frames before it was heard (seconds, measured on 22.10.1).
@@ -66,6 +63,7 @@ class House(Protocol):
     spool: Spool
     keeper: Keeper | None
     config: Config
+    leases: Leases
 
     @property
     def floor(self) -> Around:
@@ -296,6 +294,7 @@ class Conversation:
         try:
             if ari is not None:
                 await ari.variable(self.channel.id, "CALLGUARD_OUTCOME")
+                self.house.leases.doubt(self.channel.id)
                 self.failed(ev.Fault.ASTERISK, "left the dialogue without us")
         except AriRefused:
             self.hung_up()
@@ -362,7 +361,7 @@ class Conversation:
                 if timer is not None:
                     timer.cancel()
             case do.Listen():
-                await self._renew_lease(action.seconds)
+                await self.house.leases.renew(self.channel.id, action.seconds)
             case do.Hear():
                 self._listener = self.house.floor.listeners.listen(
                     self.channel.id, action.language, self.feed
@@ -432,13 +431,9 @@ class Conversation:
             raise AsteriskError("no connection to ARI; the dialplan's lease leads the caller on")
         return ari
 
-    async def _renew_lease(self, seconds: float) -> None:
-        value = str(round(seconds + LEASE_MARGIN))
-        await tell_dialplan(self.house.ami, self._live(), self.channel.id, "TIMEOUT(absolute)", value)
-
     async def _play(self, action: do.Play) -> None:
         # The lease first: a running playback blocks every other request to its channel.
-        await self._renew_lease(action.seconds)
+        await self.house.leases.renew(self.channel.id, action.seconds)
         playback = playback_id(self.channel.id, action.play)
         media = tuple(medium for prompt in action.prompts for medium in prompt.media)
         self._playback = Playback(

@@ -45,6 +45,9 @@ class Site:
         settings: more configuration, merged over that of the laboratory section by section.
         ari_url: where callguard finds ARI, when not at the PBX itself.
         ami_port: where it finds the manager interface, when not at the PBX itself.
+
+    Attributes:
+        beside: sites that the process of this one serves as well; their prompts are built already.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Site:
         self._ari_url = ari_url or lab.ari_settings.url
         self._ami_port = ami_port or lab.ami_settings.port
         self._settings = settings or {}
+        self.beside: tuple[Site, ...] = ()
         self._process: asyncio.subprocess.Process | None = None
         self._write(self._settings)
 
@@ -184,18 +188,21 @@ class Site:
         Raises:
             LabError: it did not get ready.
         """
-        if not self.key.exists():
-            KeyFile.create(self.key)
+        sites = (self, *self.beside)
+        for each in sites:
+            if not each.key.exists():
+                KeyFile.create(each.key)
+        configs = [word for each in sites for word in ("-c", str(each.config))]
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(*self.callguard, "run", "-c", str(self.config)),
+                *(*self.callguard, "run", *configs),
                 stdout=log,
                 stderr=log,
                 preexec_fn=_die_with_parent,
             )
         try:
             async with asyncio.timeout(READY_SECONDS):
-                while b"callguard runs" not in self.log.read_bytes()[self._mark :]:
+                while self.log.read_bytes()[self._mark :].count(b"callguard runs") < len(sites):
                     if self._process.returncode is not None:
                         raise LabError(f"callguard ended at once: {self.log.read_text()[-2000:]}")
                     await asyncio.sleep(0.05)

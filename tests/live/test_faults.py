@@ -1,14 +1,17 @@
 """What goes wrong on the call path ends in an unrecorded call that goes on, within seconds."""
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from itertools import count
 
 import pytest
+from yarl import URL
 
 from callguard.asterisk.versions import Quirk, quirks_of
 from callguard.config.dialplan import shipped_dialplan
+from callguard.errors import LabError
 from callguard.lab import Lab, audio
 from callguard.lab.inspection import channel_of, variable
 from callguard.lab.line import Line
@@ -17,6 +20,7 @@ from callguard.lab.scenarios import Scenario, known, play
 from callguard.lab.site import Site
 from callguard.lab.world import AGENT_HZ
 from tests import capturing
+from tests.sealed import House
 
 CALLERS = (f"+1512556{number:04d}" for number in count(100))
 
@@ -273,33 +277,64 @@ async def back_in_service(house):
             await asyncio.sleep(0.1)
 
 
+@contextlib.asynccontextmanager
+async def on_lines(**settings):
+    """A laboratory whose callguard finds Asterisk over two lines, AMI's and ARI's, that can be stalled."""
+    async with contextlib.AsyncExitStack() as stack:
+        lab = await stack.enter_async_context(Lab(shipped_dialplan()))
+        ari = URL(lab.ari_settings.url)
+        lines = Line(lab.ami_settings.port), Line(ari.port or 0)
+        for line in lines:
+            await line.open()
+            stack.push_async_callback(line.close)
+        ways = {"ami_port": lines[0].port, "ari_url": str(ari.with_port(lines[1].port))}
+        site = Site(lab, **ways, **settings)
+        await lab.pbx.load_dialplan(dialplan=site.dialplan())
+        await stack.enter_async_context(site)
+        yield House(lab, site), lines
+
+
 @pytest.mark.timeout(180)
 async def test_a_recorder_of_which_the_manager_interface_says_nothing_is_found_and_kept():
-    async with Lab(shipped_dialplan()) as lab:
-        line = Line(lab.ami_settings.port)
-        await line.open()
-        site = Site(lab, settings=capturing.SETTINGS, ami_port=line.port)
-        await lab.pbx.load_dialplan(dialplan=site.dialplan())
-        try:
-            async with site:
-                caller = next(CALLERS)
-                phone = await lab.world.call("100", caller_id=caller)
-                await phone.answered()
-                await phone.speak(620)
-                await site.until(caller, "announcing")
-                # Before anybody notices, the announcement is over and Asterisk is told to record.
-                line.stall()
-                agent = await lab.world.agent("sales-agent").next_call(20, number=caller)
-                call = site.call_of(caller)
-                await site.until_entry("capture.started", call, 10)
-                line.mend()
-                await asyncio.sleep(3)
-                assert [each for each in site.entries(call) if each["kind"] == "capture.stopped"] == []
-                await phone.hang_up()
-                await agent.ended()
-                said, replied, rate = await site.recording(call)
-                assert audio.seconds_of_tone(said, rate, 620) > 3
-                assert audio.seconds_of_tone(replied, rate, AGENT_HZ["sales-agent"]) > 3
-                assert list(site.spool.glob("*.sln")) == []
-        finally:
-            await line.close()
+    async with on_lines(settings=capturing.SETTINGS) as (house, (line, _)):
+        lab, site = house.lab, house.site
+        caller, phone = await in_the_prompt(house)
+        # Before anybody notices, the announcement is over and Asterisk is told to record.
+        line.stall()
+        agent = await lab.world.agent("sales-agent").next_call(20, number=caller)
+        call = site.call_of(caller)
+        await site.until_entry("capture.started", call, 10)
+        line.mend()
+        await asyncio.sleep(3)
+        assert [each for each in site.entries(call) if each["kind"] == "capture.stopped"] == []
+        await phone.hang_up()
+        await agent.ended()
+        said, replied, rate = await site.recording(call)
+        assert audio.seconds_of_tone(said, rate, 620) > 3
+        assert audio.seconds_of_tone(replied, rate, AGENT_HZ["sales-agent"]) > 3
+        assert list(site.spool.glob("*.sln")) == []
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("fault", ["stalled", "frozen"])
+async def test_an_order_that_comes_late_ends_no_call(fault):
+    """The caller is with an agent when the order to renew a lease arrives, or is given."""
+    # The announcement is short: the next order is given before anybody notices that nothing arrives.
+    asked = {"queues": {"sales": {"purposes": ["tests"], "minimum_form": "explicit"}}}
+    async with on_lines(settings=capturing.SETTINGS | asked) as (house, (line, _)):
+        caller, phone = await in_the_prompt(house)
+        if fault == "stalled":
+            line.stall()
+            await house.site.until(caller, "listening")
+            await phone.press("2")
+        else:
+            house.site.freeze()
+        await reaches_the_unrecorded_queue(house, caller, 20)
+        line.mend()
+        house.site.thaw()
+        # Longer than a question and its answer, and what a lease has beyond.
+        with pytest.raises(LabError):
+            await phone.ended(15)
+        await phone.hang_up()
+        if fault == "stalled":
+            assert "an order came too late and was taken back" in house.site.log.read_text()
