@@ -3,10 +3,12 @@
 import asyncio
 import os
 import random
+import shutil
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 
@@ -112,6 +114,24 @@ class Told:
         ]
         return ", ".join(found)
 
+    def figures(self, calls, faults):
+        """What it showed, of so many calls, and so many things that went wrong."""
+        return [
+            at_least("faults", len(self.faults), faults, "faults"),
+            at_least("calls", self.crowd + sum(self.checked.values()), calls, "calls"),
+            exactly("calls dropped, or led on too late", self.dropped, 0, "calls"),
+            at_most(
+                "longest silence anybody who was looked at heard", top(self.silences), SILENCE_SECONDS, "s"
+            ),
+            at_most("consented speech that is not in the vault, worst call", top(self.missing), 0.0, "s"),
+            at_most("single frames that are missing, of all", self.single / max(self.frames, 1), 0.0005, ""),
+            at_most("speech from before the consent, worst recording", top(self.early), 0.0, "s"),
+            exactly("refused calls of which anything was kept", self.refused, 0, "calls"),
+            at_most("what a recording of the crowd lacks, worst", top(self.kept_short), SHORT, "s"),
+            exactly("recordings that are not sealed to their end", len(self.unsealed), 0),
+            exactly("things that went wrong, and the ledger verifies", len(self.problems), 0),
+        ]
+
 
 async def under_faults(tell, name, *, seconds, disturb, faults, rate=RATE, checked=CHECKED):
     """A crowd that calls, some callers who are looked at, and what goes wrong meanwhile.
@@ -144,6 +164,9 @@ async def under_faults(tell, name, *, seconds, disturb, faults, rate=RATE, check
             said = site.log.read_text(errors="replace")
             if "Traceback" in said:
                 told.problems.append(f"{each}: {said[said.index('Traceback') - 300 :][:3000]}")
+        found = told.figures(rate * seconds, faults)
+        if not all(each["ok"] for each in found):
+            tell(f"logs and ledger are kept in {keep(house, name)}")
     for problem in told.problems[:40]:
         tell(f"[red]{problem}[/red]")
     for each in told.late:
@@ -151,20 +174,18 @@ async def under_faults(tell, name, *, seconds, disturb, faults, rate=RATE, check
     tell(f"outcomes of the crowd: {dict(told.outcomes)}")
     if told.unsealed:
         tell(f"[red]not sealed: {told.unsealed[:5]}[/red]")
-    found = [
-        at_least("faults", len(told.faults), faults, "faults"),
-        at_least("calls", told.crowd + sum(told.checked.values()), rate * seconds, "calls"),
-        exactly("calls dropped, or led on too late", told.dropped, 0, "calls"),
-        at_most("longest silence anybody who was looked at heard", top(told.silences), SILENCE_SECONDS, "s"),
-        at_most("consented speech that is not in the vault, worst call", top(told.missing), 0.0, "s"),
-        at_most("single frames that are missing, of all", told.single / max(told.frames, 1), 0.0005, ""),
-        at_most("speech from before the consent, worst recording", top(told.early), 0.0, "s"),
-        exactly("refused calls of which anything was kept", told.refused, 0, "calls"),
-        at_most("what a recording of the crowd lacks, worst", top(told.kept_short), SHORT, "s"),
-        exactly("recordings that are not sealed to their end", len(told.unsealed), 0),
-        exactly("things that went wrong, and the ledger verifies", len(told.problems), 0),
-    ]
     return [each | {"name": f"{name}: {each['name']}"} for each in found]
+
+
+def keep(house, name):
+    """What is needed to find out what went wrong."""
+    place = Path("build/prove") / f"{name}-kept"
+    place.mkdir(parents=True, exist_ok=True)
+    for each, site in house.sites.items():
+        for path in (site.log, site.directory / "ledger.db"):
+            if path.exists():
+                shutil.copy(path, place / f"{each}-{path.name}")
+    return place
 
 
 def top(values):
