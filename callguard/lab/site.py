@@ -364,27 +364,35 @@ class Site:
 
     def entries(self, call: str | None = None) -> list[dict[str, Any]]:
         """The ledger's entries (of one call), read without callguard's own code."""
-        with contextlib.closing(
-            sqlite3.connect(f"file:{self.directory}/ledger.db?mode=ro", uri=True)
-        ) as database:
-            every = "select text from entries order by position"
-            of_one = "select text from entries where call = ? order by position"
-            rows = database.execute(*((every,) if call is None else (of_one, (call,)))).fetchall()
-        return [json.loads(text) for (text,) in rows]
+        if call is None:
+            return self._read("select text from entries order by position")
+        return self._read("select text from entries where call = ? order by position", call)
+
+    def calls_of(self, caller: str) -> list[str]:
+        """The ids of the calls from a number, and of ours to it; the oldest first."""
+        found = []
+        arrived = "select text from entries where kind = 'call.arrived' and instr(text, ?) order by position"
+        for entry in self._read(arrived, caller):
+            body = entry["body"]
+            if caller == (body["called"] if body["direction"] == "out" else body["caller"]):
+                found.append(str(entry["call"]))
+        return found
 
     def call_of(self, caller: str) -> str:
-        """The id of the newest call from a number, or of ours to it.
+        """The id of the newest of these calls.
 
         Raises:
             LabError: there is none.
         """
-        for entry in reversed(self.entries()):
-            body = entry["body"]
-            if entry["kind"] != "call.arrived":
-                continue
-            if caller == (body["called"] if body["direction"] == "out" else body["caller"]):
-                return str(entry["call"])
-        raise LabError(f"the ledger knows no call from {caller}")
+        if not (found := self.calls_of(caller)):
+            raise LabError(f"the ledger knows no call from {caller}")
+        return found[-1]
+
+    def _read(self, query: str, *values: str) -> list[dict[str, Any]]:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{self.directory}/ledger.db?mode=ro", uri=True)
+        ) as database:
+            return [json.loads(text) for (text,) in database.execute(query, values)]
 
 
 def _die_with_parent() -> None:

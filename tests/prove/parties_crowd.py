@@ -260,10 +260,9 @@ async def judge(house, told, caller, callers, agents):
     consent = await house.site.until_entry("consent", call)
     samples = await house.site.recording(call, timeout=60)
     ended = callers.packets[-1].at
-    for name, side in (
-        ("caller", Side(CALLER.read(samples[0]), callers.speech(CALLER))),
-        ("agent", Side(AGENT.read(samples[1]), agents.speech(AGENT))),
-    ):
+    # Elsewhere: between the controllers and Asterisk are lines of ours, which would stall meanwhile.
+    sides = await asyncio.to_thread(sides_of, samples, callers, agents)
+    for name, side in sides.items():
         sent, read = side.sent, side.read.numbers
         # The recorder starts when the verdict has reached the dialplan; both talk all the time from there on.
         first = side.times[np.isfinite(side.times)][:1]
@@ -290,6 +289,14 @@ async def judge(house, told, caller, callers, agents):
         told.early.append(float(0.02 * np.isfinite(before).sum()))
 
 
+def sides_of(samples, callers, agents):
+    """What either party said, and what of it stands in the recording."""
+    return {
+        "caller": Side(CALLER.read(samples[0]), callers.speech(CALLER)),
+        "agent": Side(AGENT.read(samples[1]), agents.speech(AGENT)),
+    }
+
+
 async def refused(house, told, caller):
     """Says no, or is led on by somebody else than was asking; nothing of what is said is kept."""
     phone = await house.lab.world.call("102", caller_id=caller)
@@ -310,12 +317,8 @@ async def refused(house, told, caller):
         await phone.hang_up()
         told.silences.append(longest_silence(*await phone.heard()))
         told.checked["not consented"] += 1
-        kept = house.site.kept()
-        told.refused += any(
-            each["call"] in kept
-            for each in house.site.entries()
-            if each["kind"] == "call.arrived" and each["body"]["caller"] == caller
-        )
+        kept = await asyncio.to_thread(house.site.kept)
+        told.refused += any(call in kept for call in house.site.calls_of(caller))
     finally:
         if phone.is_up:
             await phone.hang_up()
