@@ -58,6 +58,10 @@ async def test_one_that_hangs_takes_nothing_from_the_other(houses):
         assert await heard(east, talk.call) > 50
     finally:
         west.lab.pbx.thaw()
+    # While nothing connects to it nobody is recorded there.
+    async with asyncio.timeout(20):
+        while not ((health := await west.site.health())["ari"] and health["ami"]):
+            await asyncio.sleep(0.1)
     async with talking(west) as later:
         await asyncio.sleep(2)
         await later.over()
