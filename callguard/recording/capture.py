@@ -151,8 +151,9 @@ class Capture:
         another thread closed may by then be that of a file in the vault.
         """
         self.gone = True
+        removed = self.strand.remove()
         self.pending.remove(self.spool)
-        return self.strand.remove()
+        return removed
 
     def used(self) -> int:
         """Bytes of memory that its files take (for tests and figures)."""

@@ -134,6 +134,9 @@ class Strand:
     def remove(self) -> bool:
         """Free all memory and remove the files, even if Asterisk still has them open.
 
+        Raises:
+            OSError: they cannot be removed; they are empty.
+
         Returns:
             Whether they are gone. Where the spool was moved or unmounted meanwhile they are empty and still
             somewhere: they stay open, and it is to be tried again.

@@ -195,7 +195,8 @@ class Turns:
                     f"{capture.name}: is complete; destroy it with `callguard vault destroy`"
                 )
             by, reason = capture.pending.destroy or ("", "")
-            capture.strand.remove()  # whatever becomes of the vault's part
+            with contextlib.suppress(OSError):  # they are empty by then, and removed below or later
+                capture.strand.remove()  # whatever becomes of the vault's part
             try:
                 certificate = await self.in_thread(self._shred, capture, by, reason)
             except (OSError, CallguardError) as error:
@@ -208,13 +209,13 @@ class Turns:
 
     def remove(self, capture: Capture) -> None:
         """Nothing of it is to stay in the spool; where that is away, as soon as it is back."""
-        if not capture.remove():
+        if not _removed(capture):
             self._elsewhere.append(capture)
             log.warning("the spool is away: empty files are removed when it is back", recording=capture.name)
 
     def clear_up(self) -> None:
         """Remove what could not be removed before."""
-        self._elsewhere = [capture for capture in self._elsewhere if not capture.remove()]
+        self._elsewhere = [capture for capture in self._elsewhere if not _removed(capture)]
 
     def failed(self, capture: Capture, error: Exception) -> None:
         """Have it tried again later, and tell somebody, once."""
@@ -288,3 +289,11 @@ class Turns:
         if not self.safe.is_begun(capture.name):
             capture.begun(self.safe)
         return self.safe.shred(capture.name, by=by, reason=reason)
+
+
+def _removed(capture: Capture) -> bool:
+    """Whether nothing of it is left; where something else stands in the place of the spool, not yet."""
+    try:
+        return capture.remove()
+    except OSError:
+        return False

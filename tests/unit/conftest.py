@@ -1,12 +1,14 @@
-"""Fixtures of the ledger's tests: every ledger test that takes ``url`` runs on both databases."""
+"""What several rooms' tests start from: both databases for each ledger test that takes ``url``, a spool."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from callguard.recording import Spool
 from fakes.postgres import Cluster
 
 
@@ -23,3 +25,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/ledger.db"
     cluster: Cluster = request.getfixturevalue("postgres")
     return cluster.new_database()
+
+
+@pytest.fixture
+def spool() -> Iterator[Spool]:
+    """Prepared, and in memory."""
+    with TemporaryDirectory(dir="/dev/shm") as directory:
+        spool = Spool(directory=Path(directory) / "spool")
+        spool.prepare()
+        yield spool

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -14,20 +12,15 @@ from callguard.recording import Spool
 from fakes.sealing import CALL, EVERY, FLUSH, NAME, Asterisk, a_sealer, a_vault, heard, speech, until
 
 
-@pytest.fixture
-def spool() -> Iterator[Spool]:
-    with TemporaryDirectory(dir="/dev/shm") as directory:
-        spool = Spool(directory=Path(directory) / "spool")
-        spool.prepare()
-        yield spool
-
-
 def left(spool: Spool) -> list[Path]:
     return [path for path in spool.directory.rglob("*") if path.is_file()]
 
 
+@pytest.mark.parametrize("instead", [False, True], ids=["nothing", "a file"])
 @pytest.mark.parametrize("shred", [False, True], ids=["sealed", "destroyed"])
-async def test_what_ends_while_the_spool_is_away_leaves_nothing_there(tmp_path, spool, shred) -> None:
+async def test_what_ends_while_the_spool_is_away_leaves_nothing_there(
+    tmp_path, spool, shred, instead
+) -> None:
     vault, asterisk = a_vault(tmp_path), Asterisk(spool)
     sealer = a_sealer(vault, spool)
     await sealer.start()
@@ -36,6 +29,8 @@ async def test_what_ends_while_the_spool_is_away_leaves_nothing_there(tmp_path, 
     asterisk.append(said)
     await until(lambda: vault.is_begun(NAME))
     away = spool.directory.rename(spool.directory.with_name("away"))
+    if instead:
+        spool.directory.touch()
     asterisk.close()
     if shred:
         await sealer.discard(NAME, by="caller", reason="withdrawn")
@@ -45,6 +40,7 @@ async def test_what_ends_while_the_spool_is_away_leaves_nothing_there(tmp_path, 
     # Emptied at once, wherever they are; removed as soon as they are found again.
     files = sorted(away.glob("*.sln"))
     assert len(files) == 2 and not any(np.fromfile(path, "<i2").any() for path in files)
+    spool.directory.unlink(missing_ok=True)
     away.rename(spool.directory)
     await until(lambda: left(spool) == [])
     await sealer.close()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,6 @@ from callguard.recording import Measures, Sealer, Spool
 from callguard.recording.strand import Strand
 from callguard.vault import Destroyed, Vault
 from fakes.sealing import CALL, FLUSH, NAME, Asterisk, Ear, a_sealer, a_vault, heard, speech, until
-
-
-@pytest.fixture
-def spool() -> Iterator[Spool]:
-    with TemporaryDirectory(dir="/dev/shm") as directory:
-        spool = Spool(directory=Path(directory) / "spool")
-        spool.prepare()
-        yield spool
 
 
 @pytest.fixture
