@@ -17,7 +17,7 @@ from callguard.asterisk import Ami, AmiSettings
 from callguard.config.dialplan import shipped_dialplan
 from callguard.errors import LabError
 from callguard.lab import Lab, audio
-from callguard.lab.inspection import get
+from callguard.lab.inspection import leg_of
 from callguard.lab.phone import Phone
 from callguard.lab.scenarios import known
 from callguard.lab.site import Site
@@ -129,13 +129,7 @@ class Meddlers:
 
     async def channel(self, number: str, name: str = "PJSIP/trunk") -> dict[str, str]:
         """The caller's channel, or (by another name) that of the agent who talks with the caller."""
-        async with asyncio.timeout(5):
-            while True:
-                for each in await get(self.lab.pbx, "/channels"):
-                    parties = (each["caller"]["number"], each["connected"]["number"])
-                    if number in parties and each["name"].startswith(name):
-                        return each
-                await asyncio.sleep(0.05)
+        return await leg_of(self.lab.pbx, number, name)
 
     def kept(self, number: str) -> float:
         """Seconds of audio in all files that others wrote about a call."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -39,6 +40,29 @@ async def channel_of(instance: Instance, caller: str) -> str:
         if channel["caller"]["number"] == caller and "-agent" not in channel["name"]:
             return str(channel["id"])
     raise LabError(f"no channel of {caller} on the {instance.kind}")
+
+
+async def leg_of(instance: Instance, number: str, name: str, timeout: float = 5.0) -> dict[str, Any]:
+    """The channel of this name on one side of a call with this number, as soon as the instance says so.
+
+    What ARI says of channels is a copy that follows the call: a phone that has answered may not be in it yet.
+
+    Raises:
+        LabError: there is none within so many seconds.
+    """
+    seen: set[str] = set()
+    try:
+        async with asyncio.timeout(timeout):
+            while True:
+                for each in await get(instance, "/channels"):
+                    parties = (each["caller"]["number"], each["connected"]["number"])
+                    if number in parties and each["name"].startswith(name):
+                        return dict(each)
+                    seen.add(f"{each['name']} ({' with '.join(parties)})")
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        told = ", ".join(sorted(seen)) or "none at all"
+        raise LabError(f"no channel {name} of {number} on the {instance.kind}; there were {told}") from None
 
 
 async def variable(instance: Instance, channel: str, name: str) -> str:

@@ -16,7 +16,7 @@ from callguard.controller.aside import PREFIX, Asides
 from callguard.controller.cadence import Cadence
 from callguard.controller.tones import Sounds, tone_wav
 from callguard.lab import Lab, audio
-from callguard.lab.inspection import channel_of, get
+from callguard.lab.inspection import channel_of, get, leg_of
 from callguard.vault import Mark, RecordingKey, export
 from callguard.vault.tone import FS1037C, Tone, amiss, find
 from fakes.sealing import NAME, a_vault
@@ -68,12 +68,7 @@ class House:
         await agent.hush()
         await phone.hush()
         theirs = await channel_of(self.lab.pbx, caller)
-        channels = await get(self.lab.pbx, "/channels")
-        (agents,) = (
-            each["id"]
-            for each in channels
-            if each["name"].startswith("PJSIP/sales-agent") and each["connected"]["number"] == caller
-        )
+        agents = (await leg_of(self.lab.pbx, caller, "PJSIP/sales-agent"))["id"]
         return Call(self, caller, phone, agent, theirs, agents)
 
     async def whispers(self):
