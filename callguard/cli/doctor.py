@@ -19,7 +19,7 @@ from callguard.asterisk.versions import Quirk
 from callguard.cli.checks.announcements import check_files, check_playing
 from callguard.cli.checks.finding import Finding, Level, advice, fault, healthy
 from callguard.cli.checks.house import check_house
-from callguard.cli.checks.keys import check_key_log
+from callguard.cli.checks.keys import check_hotkeys, check_key_log
 from callguard.cli.checks.pbx import (
     check_clock,
     check_controller,
@@ -115,6 +115,7 @@ async def examine(
         await visit.leave()
     findings += await _in_time("other recorders", asyncio.to_thread(check_recorders, config, etc))
     findings += await _in_time("log of keys", asyncio.to_thread(check_key_log, etc))
+    findings += await _in_time("hot keys", asyncio.to_thread(check_hotkeys, config, etc))
     return findings
 
 

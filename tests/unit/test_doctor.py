@@ -15,7 +15,7 @@ from callguard.cli.checks import room as room_checks
 from callguard.cli.checks import vault as vault_checks
 from callguard.cli.checks.finding import Finding, Level, advice, fault, healthy, ok, warning
 from callguard.cli.checks.house import check_law, check_ledger, check_secrets, check_spool
-from callguard.cli.checks.keys import check_key_log
+from callguard.cli.checks.keys import check_hotkeys, check_key_log
 from callguard.cli.checks.pbx import judge_version
 from callguard.cli.checks.recorders import check_recorders
 from callguard.cli.checks.room import check_room
@@ -169,6 +169,31 @@ def test_a_log_that_keeps_the_keys_is_told(tmp_path: Path, line: str, level: Lev
     assert found is level
     assert level is Level.OK or "card numbers" in what
     assert only(check_key_log(tmp_path / "none"))[0] is Level.ADVICE
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("[featuremap]\natxfer => *2", ""),
+        ("[featuremap]\natxfer => *4", "atxfer (*4) is run where agents press *4, the hot key to pause"),
+        ("[featuremap]\ndisconnect => *", "disconnect (*) is run where agents press *4"),
+        ("[featuremap]\nautomon => *41", "the hot key to pause (*4) is run where somebody presses *41"),
+        ("[applicationmap]\nlights => *8,self,System,lights", "lights (*8) is run where agents press *81"),
+        ("[applicationmap]\ncallguard-pause => *4,peer/both,Gosub", ""),
+        ("[featuremap]\natxfer =>", ""),
+        ("[general]\npickupexten = *8", ""),
+    ],
+)
+def test_features_with_the_keys_of_ours_are_told(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "features.conf").write_text(f"{line}\n")
+    found = check_hotkeys(config(), tmp_path)
+    assert {each.level for each in found} == {Level.WARNING if said else Level.OK}
+    assert said in found[0].what
+
+
+def test_every_hot_key_has_a_name_in_what_is_told(tmp_path: Path) -> None:
+    (tmp_path / "features.conf").write_text("[featuremap]\ndisconnect => *\n")
+    assert len(check_hotkeys(config(), tmp_path)) == len(type(config().pause.hotkeys).model_fields)
 
 
 def test_files_that_include_each_other_end(tmp_path: Path) -> None:
