@@ -13,6 +13,7 @@ import os
 import resource
 import sys
 
+from callguard.speech.errors import SpeechError
 from callguard.speech.workers import HEADER
 
 #: Seconds of silence that are recognised before the first answer, so that nothing is loaded during it.
@@ -26,10 +27,14 @@ def main() -> None:
     try:
         from callguard.speech.english.listening import Ears
         from callguard.speech.english.weighing import weigh
+
+        ears = Ears()
     except ImportError as error:
         _tell(f"{error}; install callguard[speech]")
         return
-    ears = Ears()
+    except SpeechError as error:
+        _tell(str(error))
+        return
     for rate in (8000, 16000):
         ears.listen(bytes(round(WARM_UP * rate) * 2), rate)
     # Unbuffered, so that speech is in this process once and can be overwritten.

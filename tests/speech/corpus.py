@@ -11,8 +11,10 @@ from enum import StrEnum
 import numpy as np
 
 from callguard.lab.audio import Samples
+from callguard.speech.english.answers import Kind as Lesson
 
 from . import noises
+from .lessons import lessons
 from .line import NARROW, NOISES, leg, silences, telephone
 from .sentences import (
     FOREIGN,
@@ -33,6 +35,10 @@ SPEEDS = (0.85, 1.0, 1.2)
 #: Of the 600 others.
 SOUNDS = 60
 FOREIGN_ONES = 45
+
+
+#: Further clips to weigh by, and where their numbers begin.
+OF_DRILL, DRILL_FROM, DRILL_SEED = 1400, 10000, 7
 
 
 class Kind(StrEnum):
@@ -73,9 +79,31 @@ class Clip:
         return str(self.utterance.voice) if self.utterance else "-"
 
 
+_DRILLED = {
+    Lesson.PHRASE: Kind.PHRASE,
+    Lesson.HALF: Kind.PHRASE,
+    Lesson.BARE: Kind.BARE,
+    Lesson.NO: Kind.NO,
+    Lesson.OTHER: Kind.TEMPTING,
+}
+
+
 def corpus(*, held_out: bool) -> list[Clip]:
     """One side of the split: 300 yes (two thirds phrases), 300 no and 600 others; spoken, if need be."""
     clips = list(_numbered(held_out=held_out))
+    speak(clip.utterance for clip in clips if clip.utterance)
+    return clips
+
+
+def drill() -> list[Clip]:
+    """More of what the classifier learns from, said by the voices to weigh by: none of it is held out."""
+    voices = [voice for voice in VOICES if not voice.held_out]
+    chance = np.random.default_rng(DRILL_SEED)
+    clips = []
+    for number, (kind, words) in enumerate(lessons(OF_DRILL, chance), start=DRILL_FROM):
+        voice, speed = voices[int(chance.integers(len(voices)))], SPEEDS[int(chance.integers(len(SPEEDS)))]
+        utterance = Utterance(voice=voice, words=words, speed=speed)
+        clips.append(Clip(number=number, kind=_DRILLED[kind], utterance=utterance))
     speak(clip.utterance for clip in clips if clip.utterance)
     return clips
 

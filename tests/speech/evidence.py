@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ import callguard.speech
 from callguard.lab.audio import Samples
 from callguard.speech.ears import AROUND, Limits
 from callguard.speech.endpoint import LEAST, Endpointer, detector
-from callguard.speech.english.evidence import Again, Evidence, Fit
+from callguard.speech.english.evidence import Again, Evidence, Fit, View
 from callguard.speech.english.listening import Ears
 from callguard.speech.english.weighing import weigh
 from callguard.speech.thresholds import Thresholds, judged
@@ -87,6 +88,8 @@ def gathered(
     """Every clip, listened to; kept beside the voices until engine or clips change."""
     path = _kept_at(clips, snr, rate)
     if not path.exists():
+        # As for the product's workers: two processes with threads of their own would wait for each other.
+        os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         tell(f"Listening to {len(clips)} clips{'' if snr is None else f' at {snr:g} dB'}")
         with ProcessPoolExecutor(
             processes, mp_context=get_context("spawn"), initializer=_prepare, initargs=(crowd or clips,)
@@ -108,7 +111,8 @@ def _evidence(kept: dict[str, Any] | None) -> Evidence | None:
     if kept is None:
         return None
     again = Again(**kept["again"] | {name: Fit(**kept["again"][name]) for name in ("yes", "rival")})
-    return Evidence(**kept | {name: Fit(**kept[name]) for name in ("yes", "no", "rival")} | {"again": again})
+    fits = {name: Fit(**kept[name]) for name in ("yes", "no", "rival")}
+    return Evidence(**kept | fits | {"again": again, "views": tuple(View(**each) for each in kept["views"])})
 
 
 def _engine() -> str:
@@ -116,6 +120,7 @@ def _engine() -> str:
     home = Path(callguard.speech.__file__).parent
     names = ["endpoint.py", "english/listening.py", "english/language.py", "english/phrases.py"]
     names += ["english/evidence.py", "english/telephone.py", "english/telephone.npz", "english/folding.py"]
+    names += ["english/transcriber.py", "english/answers.py", "english/answers.npz", "english/spelling.py"]
     line = [Path(__file__).with_name(name) for name in ("line.py", "noises.py", "voices.py")]
     parts = [_meant(path) for path in (*(home / name for name in names), *line)]
     return hashlib.sha256(b"".join(parts)).hexdigest()

@@ -13,25 +13,31 @@ from collections.abc import Sequence
 import numpy as np
 
 from callguard.speech.english.weighing import WEIGHTS, candidates, figures
-from callguard.speech.thresholds import BARE, NO, PHRASE
+from callguard.speech.thresholds import BARE, HALF, NO, PHRASE
 
-from .corpus import Kind, corpus
+from .corpus import Kind, corpus, drill
 from .evidence import Heard, gathered
 
 #: Kind of answer -> clips that are rightly taken for it; the first is what it is there for.
-RIGHT = {PHRASE: (Kind.PHRASE, Kind.BARE), BARE: (Kind.BARE, Kind.PHRASE), NO: (Kind.NO,)}
+RIGHT = {
+    PHRASE: (Kind.PHRASE, Kind.BARE),
+    HALF: (Kind.PHRASE, Kind.BARE),
+    BARE: (Kind.BARE, Kind.PHRASE),
+    NO: (Kind.NO,),
+}
 #: One clip wrongly accepted weighs as much as so many that are wrongly asked again.
 FALSE_WEIGHS = 4.0
+RIDGE = 5.0
 #: dB of speech over noise, and that every so manieth clip is used (prime to the number of voices).
-LEVELS = ((None, 1), (20.0, 5))
+LEVELS = ((None, 1), (20.0, 3))
 SHOWN = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 
 
 def fitted(given: np.ndarray, right: np.ndarray) -> list[float]:
-    """Logistic regression by Newton's method, with a little ridge."""
+    """Logistic regression by Newton's method; the ridge keeps it from trusting one figure alone."""
     mean, deviation = given.mean(axis=0), given.std(axis=0) + 1e-6
     design = np.c_[(given - mean) / deviation, np.ones(len(given))]
-    weigh, ridge = np.where(right, 1.0, FALSE_WEIGHS), np.r_[np.ones(given.shape[1]), 0.0]
+    weigh, ridge = np.where(right, 1.0, FALSE_WEIGHS), np.r_[np.full(given.shape[1], RIDGE), 0.0]
     weights = np.zeros(design.shape[1])
     for _ in range(60):
         chance = 1 / (1 + np.exp(-np.clip(design @ weights, -40, 40)))
@@ -43,11 +49,12 @@ def fitted(given: np.ndarray, right: np.ndarray) -> list[float]:
 
 
 def main(processes: int) -> None:
-    clips = corpus(held_out=False)
+    plain, drilled = corpus(held_out=False), drill()
     heard = [
         each
+        for clips in (plain, drilled)
         for level, share in LEVELS
-        for each in gathered(clips[::share], snr=level, crowd=clips, processes=processes)
+        for each in gathered(clips[::share], snr=level, crowd=plain, processes=processes, tell=print)
     ]
     kept = {}
     for kind, good in RIGHT.items():
@@ -82,7 +89,11 @@ def show(
             clip, evidence = chosen[at].clip, chosen[at].evidence
             assert evidence
             out(f"    {confidence[at]:.3f} {clip.kind}: {clip.words!r} by {clip.speaker}, heard as ")
-            out(f"{(evidence.no if kind == NO else evidence.yes).words!r} and {evidence.free!r}\n")
+            told = [
+                (evidence.no if kind == NO else evidence.yes).words,
+                *(view.text for view in evidence.views),
+            ]
+            out(f"{told}\n")
 
 
 if __name__ == "__main__":

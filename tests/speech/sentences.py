@@ -1,10 +1,11 @@
 """What callers say when they are asked whether they may be recorded.
 
-The lists that end in HELD_OUT are said by held-out voices only, and were not looked at while the engine was
-made: words that nobody foresaw are what it has to be judged by.
+The lists that end in HELD_OUT are said by held-out voices only, and nothing is fitted to them or chosen by
+them: words that nobody foresaw are what the engine has to be judged by. Lists that were held out once, and
+whose mistakes were looked at, stand among the others now.
 
-The engine's own list of phrases (`callguard.speech.phrases`) is not read here: a corpus that is made from
-the list would only show that the list knows itself.
+The engine's own list of phrases (`callguard.speech.english.phrases`) is not read here: a corpus that is made
+from the list would only show that the list knows itself.
 """
 
 from __future__ import annotations
@@ -55,9 +56,6 @@ NO = (
     "I can't agree to that",
     "I won't agree",
     "I will not agree",
-)
-
-NO_HELD_OUT = (
     "sorry, no",
     "I would prefer not to",
     "I object",
@@ -68,6 +66,21 @@ NO_HELD_OUT = (
     "under no circumstances",
     "yeah no",
     "I say no",
+)
+
+NO_HELD_OUT = (
+    "no, you may not",
+    "nah",
+    "I would rather you didn't",
+    "sorry, I can't allow that",
+    "that's a no from me",
+    "not today, thank you",
+    "no, don't record it",
+    "I'm not comfortable with that",
+    "not without my lawyer",
+    "please switch it off",
+    "I'm against it",
+    "yes I do mind",
 )
 
 #: Neither: where a careless ear hears a yes. Politeness, questions, halves, the prompt's own words.
@@ -117,9 +130,6 @@ TEMPTING = (
     "a greek",
     "I agonise",
     "the degree",
-)
-
-TEMPTING_HELD_OUT = (
     "guess so",
     "yes what",
     "did you say agree",
@@ -136,6 +146,41 @@ TEMPTING_HELD_OUT = (
     "I read",
     "a breeze",
     "yesterday I agreed with my boss",
+)
+
+TEMPTING_HELD_OUT = (
+    "I'd agree if you paid me",
+    "is yes the right answer",
+    "did I agree",
+    "my husband agreed",
+    "agreed to what exactly",
+    "yes, what is it",
+    "yes, who's calling",
+    "yes, can you hear me",
+    "which one was yes",
+    "I almost agree",
+    "they consent to it",
+    "it's a yes or no question",
+    "you agree, I suppose",
+    "what do you mean, agree",
+    "yes and now listen to me",
+    "as agreed",
+    "I greet you",
+    "I grieve",
+    "say what again",
+    "consent to what exactly",
+    "of course you would ask that",
+    "fine weather",
+    "please wait",
+    "sure about that?",
+    "okay but why",
+    "why should I agree",
+    "he just said yes",
+    "I am agreeable",
+    "we all agree that it is late",
+    "let me ask first",
+    "yes, wrong number",
+    "not sure I agree",
 )
 
 #: Anything else one may hear on a line.
@@ -190,9 +235,6 @@ OTHER = (
     "how much does it cost",
     "the blue one, not the red one",
     "nobody told me about this",
-)
-
-OTHER_HELD_OUT = (
     "put me through to the manager",
     "I am calling about the flat in Baker street",
     "we had no electricity since this morning",
@@ -233,6 +275,61 @@ OTHER_HELD_OUT = (
     "in other news, the minister resigned",
     "I am on the bus",
     "let me get a pen",
+)
+
+OTHER_HELD_OUT = (
+    "the meeting was moved to Thursday",
+    "I left my keys in the car",
+    "which floor is the dentist on",
+    "double six, four, one",
+    "send it to my e-mail please",
+    "there was a problem with the last bill",
+    "my flight is delayed",
+    "the children are asleep",
+    "shall we eat out tonight",
+    "I'm returning your call",
+    "extension two hundred",
+    "I never received the parcel",
+    "the washing machine leaks",
+    "turn the radio down",
+    "how do I get to the station",
+    "she works in the garden",
+    "it has been raining all day",
+    "a large coffee, please",
+    "this is Peter from next door",
+    "is anybody there",
+    "the bridge is closed",
+    "I need a refund",
+    "what are your opening hours",
+    "they changed the locks",
+    "put the kettle on",
+    "our dog ate the letter",
+    "wrong number, sorry",
+    "hang on, I need my glasses",
+    "I'd like to book a table",
+    "yams",
+    "jest",
+    "vest",
+    "yacht",
+    "guessing",
+    "pleasant",
+    "chase",
+    "egg",
+    "cassette",
+    "Iceland",
+    "angry",
+    "yell",
+    "best",
+    "case",
+    "zest",
+    "Greece",
+    "a tree",
+    "ivory",
+    "idea",
+    "Jenny",
+    "eleven",
+    "hey",
+    "the yard",
 )
 
 #: Said in another language: voice of espeak-ng, words.

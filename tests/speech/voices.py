@@ -1,7 +1,8 @@
-"""Synthetic voices: espeak-ng, flite and festival, split into those to learn from and those held out.
+"""Synthetic voices: espeak-ng, flite and festival, split into those to weigh by and those held out.
 
-Voices of one speaker are on one side: flite's and festival's `slt` are the same woman, their `kal` the same
-man. Audio comes as 16 kHz samples, kept in a cache outside the checkout, because festival is slow.
+Voices of one speaker are on one side: flite's and festival's `slt` are the same woman. The lessons of the
+classifier (`learn_answers`) are said by others again, flite's `kal16` and variants of espeak-ng that neither
+side has. Audio comes as 16 kHz samples, kept in a cache outside the checkout, because festival is slow.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ def _voices(program: str, names: str, *, held_out: bool) -> tuple[Voice, ...]:
 VOICES = (
     *_voices("espeak-ng", "en-us en-us+f2 en-us+m3 en-gb+f4 en-gb+m2 en-029 en-us+Andy en-gb+linda "
              "en-us-nyc+f1", held_out=False),
-    *_voices("flite", "kal16 rms", held_out=False),
-    *_voices("festival", "kal_diphone", held_out=False),
+    *_voices("flite", "rms", held_out=False),
     *_voices("espeak-ng", "en-gb en-us+m7 en-us+f5 en-gb-x-rp+f3 en-gb-scotland+m4 en-us+Annie en-gb+steph "
-             "en-gb-x-gbcwmd+michael en-us+klatt4", held_out=True),
+             "en-gb-x-gbcwmd+m6 en-us+klatt4 en-gb-x-gbclan+Alicia en-us+marcelo en-029+sandro "
+             "en-us-nyc+Lee", held_out=True),
     *_voices("flite", "awb slt", held_out=True),
     *_voices("festival", "ked_diphone cmu_us_slt_arctic_hts", held_out=True),
 )  # fmt: skip

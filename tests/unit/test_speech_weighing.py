@@ -4,12 +4,28 @@ from dataclasses import replace
 
 import pytest
 
-from callguard.speech.english.evidence import UNCOVERED, Evidence, Fit
+from callguard.speech.english.evidence import UNCOVERED, Again, Evidence, Fit, View
 from callguard.speech.english.weighing import weigh
 from callguard.speech.thresholds import Thresholds, judged
 from callguard.speech.verdict import Meaning
 
 NOTHING = Fit(words="", ratio=-99.0, uncovered=1.0)
+
+
+def view(text: str, *, sure: float = -0.001, unsure: float = -9.0, **likely: float) -> View:
+    """The transcriber takes it for a phrase, or for the kinds that are named."""
+    kinds = dict.fromkeys(("phrase", "half", "bare", "no", "other"), unsure)
+    texts = dict.fromkeys(("phrase", "half", "bare", "no"), -16.0)
+    for kind in likely or {"phrase": sure}:
+        kinds[kind] = texts[kind] = likely.get(kind, sure)
+    negated = bool({"not", "don't", "no", "never", "can't"} & set(text.split()))
+    return View(kinds=kinds, texts=texts, text=text, other=-9.0, negated=negated)
+
+
+def seen(*texts: str, **likely: float) -> tuple[View, ...]:
+    return tuple(view(text, **likely) for text in texts)
+
+
 AGREED = Evidence(
     yes=Fit(words="yes i agree", ratio=5.0, uncovered=0.0),
     no=NOTHING,
@@ -17,6 +33,8 @@ AGREED = Evidence(
     free="yes i agree",
     free_ratio=3.0,
     seconds=1.6,
+    again=Again(yes=Fit(words="yes i agree", ratio=4.0, uncovered=0.0), free="yes i agree", free_ratio=3.0),
+    views=seen("yes i agree", "yes i agree"),
 )
 THRESHOLDS = Thresholds(phrase=0.9, half=0.9, bare=0.95, no=0.5)
 
@@ -44,42 +62,78 @@ def test_a_clear_refusal_is_a_no() -> None:
         yes=NOTHING,
         no=Fit(words="no i don't agree", ratio=5.0, uncovered=0.0),
         free="no i don't agree",
+        views=seen("no i don't agree", "no i don't agree", no=-0.01),
     )
     assert meaning(refused) is Meaning.NO
+    assert weigh(refused).words == "no i don't agree"
 
 
 @pytest.mark.parametrize("word", ["not", "don't", "no", "never", "can't"])
-def test_a_yes_in_which_the_free_ear_hears_a_negation_is_none(word: str) -> None:
-    doubted = replace(AGREED, free=f"yes i {word} agree")
-    assert weigh(doubted).kind == "nothing"
-    assert meaning(doubted) is Meaning.OTHER
+def test_a_yes_in_which_the_transcriber_may_have_written_a_negation_is_none(word: str) -> None:
+    """Unless the classifier leaves no doubt: "I consent" is often written "I can't"."""
+    written = seen("yes i agree", f"yes i {word} agree", phrase=-0.3)
+    assert meaning(replace(AGREED, views=written)) is not Meaning.YES
 
 
-@pytest.mark.parametrize("word", ["if", "who", "guess", "they", "do you"])
-def test_a_question_or_a_condition_takes_confidence_away(word: str) -> None:
-    doubted = replace(AGREED, free=f"{word} i agree")
+@pytest.mark.parametrize("ways", [("no", "phrase"), ("no", "no")])
+def test_what_the_classifier_takes_for_a_refusal_is_no_yes(ways: tuple[str, str]) -> None:
+    views = tuple(view("yes i agree", **{way: -0.01}) for way in ways)
+    assert meaning(replace(AGREED, views=views)) is not Meaning.YES
+
+
+def test_one_recogniser_alone_makes_no_yes() -> None:
+    """Each of the two is sure of some wrong ones: of "jazz" this one, of "they agree" that one."""
+    for views in (seen("jazz", "jazz", other=-0.01), seen("they agree", "they agree", other=-0.01)):
+        assert meaning(replace(AGREED, views=views)) is not Meaning.YES
+    unheard = replace(AGREED, yes=NOTHING, again=Again(), free="they are great")
+    doubted = tuple(replace(each, other=-0.5) for each in seen("they agree", "i agree", half=-1.5))
+    assert meaning(replace(unheard, views=doubted)) is not Meaning.YES
+
+
+@pytest.mark.parametrize("words", ["if i agree", "who i agree", "i guess i do", "they agree", "do you agree"])
+def test_a_question_or_a_condition_is_no_yes(words: str) -> None:
+    """Though the strict ear, which knows nothing else, takes it for one."""
+    doubted = replace(AGREED, free=words, views=seen(words, words, other=-0.05))
     assert weigh(doubted).confidence < weigh(AGREED).confidence
+    assert meaning(doubted) is not Meaning.YES
 
 
-def test_a_phrase_that_leaves_loud_sound_unexplained_is_none() -> None:
+def test_a_phrase_that_leaves_loud_sound_unexplained_is_less_of_one() -> None:
     partly = replace(AGREED, yes=replace(AGREED.yes, uncovered=UNCOVERED + 0.01))
-    assert weigh(partly).kind == "nothing"
+    assert weigh(partly).confidence < weigh(AGREED).confidence
 
 
-def test_what_sounds_alike_and_fits_better_takes_confidence_away() -> None:
-    rival = replace(AGREED, rival=Fit(words="they agree", ratio=9.0, uncovered=0.0), free="they agree")
-    assert weigh(rival).confidence < weigh(AGREED).confidence
-    assert meaning(rival) is not Meaning.YES
+def test_what_sounds_alike_and_fits_better_is_no_yes_where_the_classifier_doubts() -> None:
+    rival = Fit(words="they agree", ratio=9.0, uncovered=0.0)
+    doubted = tuple(
+        replace(each, kinds=each.kinds | {"half": -1.0, "other": -0.5})
+        for each in seen("they agree", "i agree", half=-1.0)
+    )
+    alike = replace(
+        AGREED, rival=rival, again=replace(AGREED.again, rival=rival), free="they agree", views=doubted
+    )
+    assert meaning(alike) is not Meaning.YES
 
 
-def test_a_refusal_that_is_as_likely_comes_first() -> None:
-    torn = replace(AGREED, no=Fit(words="i don't agree", ratio=9.0, uncovered=0.0), free="i don't agree")
-    assert meaning(torn) in {Meaning.NO, Meaning.UNCLEAR}
+def test_a_refusal_that_is_as_likely_leaves_no_yes() -> None:
+    torn = replace(
+        AGREED,
+        no=Fit(words="i don't agree", ratio=9.0, uncovered=0.0),
+        free="i don't agree",
+        views=(view("i don't agree", no=-0.1), view("i do agree", phrase=-0.1)),
+    )
+    assert meaning(torn) is not Meaning.YES
+
+
+def test_what_the_classifier_sees_nothing_in_is_no_answer_whatever_the_strict_ear_says() -> None:
+    found = weigh(replace(AGREED, views=seen("yes i agree", "yes i agree", other=-0.001)))
+    assert (found.kind, found.confidence) == ("nothing", 0.0)
 
 
 def test_nothing_heard_is_no_answer() -> None:
-    silent = replace(AGREED, yes=NOTHING, free="")
-    assert meaning(silent) is Meaning.OTHER
+    silent = replace(AGREED, yes=NOTHING, free="", again=Again(), views=seen("", "", other=-0.01))
+    assert meaning(silent) in {Meaning.OTHER, Meaning.UNCLEAR}
+    assert weigh(silent).confidence < 0.01
 
 
 def test_a_doubtful_answer_is_unclear_and_says_what_was_needed() -> None:

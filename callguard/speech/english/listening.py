@@ -1,10 +1,12 @@
-"""Two ears of one recogniser on the same answer, and what they say of it. Runs in a worker process only.
+"""Three ears on the same answer, and what they say of it. Runs in a worker process only.
 
 The strict ear knows nothing but the phrases that count, and in further looks those that refuse and those that
 sound alike. It tells how well they fit, against a loop of any phones: a likelihood ratio. The free ear hears
 any common words in any order. What would be a yes they hear once more in another way: on a telephone's leg
 first by `callguard.speech.english.telephone` and then by sphinx itself, on a wideband leg the other way
-round. The two make different mistakes. What is found is evidence for `callguard.speech.english.weighing`.
+round. The two make different mistakes. The third ear is another recogniser altogether, which learnt from
+people (`callguard.speech.english.transcriber`); it gives its opinion of every answer, in two ways. What is
+found is evidence for `callguard.speech.english.weighing`.
 """
 
 from __future__ import annotations
@@ -13,18 +15,21 @@ import math
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pocketsphinx import Config, Decoder, LogMath, NGramModel, get_model_path
 
-from callguard.speech.english.evidence import LOST, Again, Evidence, Fit
-from callguard.speech.english.folding import folded, halved
+from callguard.speech.english.answers import chances as chances_of_kinds
+from callguard.speech.english.evidence import LOST, NO_FIT, Again, Evidence, Fit, View, hopeless
+from callguard.speech.english.folding import folded, halved, views
 from callguard.speech.english.language import arpa
-from callguard.speech.english.phrases import BARE, BARE_RIVALS, DECOYS, NO, RIVALS, YES
+from callguard.speech.english.phrases import BARE, BARE_RIVALS, DECOYS, NEGATIONS, NO, RIVALS, YES
+from callguard.speech.english.spelling import ANSWERS, EVERY_ANSWER, plain, spelt
 from callguard.speech.english.telephone import RATE, cepstra
+from callguard.speech.english.transcriber import LEAST, Transcriber
 
 #: Common words that the free ear knows besides those of the phrases.
 COMMON = 2000
@@ -36,6 +41,8 @@ BASE = math.log(1.0001)
 RARE = 1e-6
 #: Frames of 10 ms in a second.
 FRAMES = 100
+#: Of what the transcriber would write, so much is searched for a "not".
+WRITTEN = 2
 #: The last frames of a hypothesis may be missing: sphinx's own rounding.
 SLACK = 2
 #: Seconds that a bare answer lasts at most, with what is around it.
@@ -45,19 +52,17 @@ _AGREED = (*YES, *BARE)
 
 
 class Ears:
-    """The loaded recogniser: 60 MB, 0.3 s to load."""
+    """The loaded recognisers: 190 MB, 0.7 s to load."""
 
     def __init__(self) -> None:
-        chances = _chances()
+        known = chances()
         listed = {word for phrase in (*YES, *BARE, *NO, *RIVALS) for word in phrase.split()}
-        words = listed | set(sorted(chances, key=lambda word: -chances[word])[:COMMON])
+        words = listed | set(sorted(known, key=lambda word: -known[word])[:COMMON])
         with tempfile.TemporaryDirectory(prefix="callguard-speech-") as directory:
             dictionary, model = Path(directory) / "words.dict", Path(directory) / "answers.lm"
             dictionary.write_text(_pronunciations(words), encoding="utf-8")
             weighed = {phrase: weight for phrases, weight in WEIGHTS for phrase in phrases}
-            model.write_text(
-                arpa(weighed, {word: chances.get(word, RARE) for word in words}), encoding="utf-8"
-            )
+            model.write_text(arpa(weighed, {word: known.get(word, RARE) for word in words}), encoding="utf-8")
             self._free = _decoder(dictionary, lm=str(model))
             # For a ratio all likelihoods have to be on one scale: no weights of a language model, and
             # every state of the model looked at in every frame.
@@ -67,10 +72,18 @@ class Ears:
         _add_phrases(self._strict, "no", NO)
         _add_phrases(self._strict, "rival", RIVALS)
         _add_phrases(self._strict, "bare rival", BARE_RIVALS)
+        self._transcriber = Transcriber()
+        self._texts = self._transcriber.tree({kind: spelt(answers) for kind, answers in ANSWERS.items()})
         self._strict.add_allphone_file("phones", get_model_path("en-us/en-us-phone.lm.bin"))
 
     def listen(self, pcm: bytes | bytearray, rate: int) -> Evidence:
         """Hear one answer: 16-bit samples, trimmed to the speech with a little silence around it."""
+        seen = tuple(map(self._view, views(pcm, rate)))
+        if hopeless(seen):
+            return Evidence(yes=NO_FIT, no=NO_FIT, seconds=len(pcm) / 2 / rate, views=seen)
+        return replace(self._by_grammar(pcm, rate), views=seen)
+
+    def _by_grammar(self, pcm: bytes | bytearray, rate: int) -> Evidence:
         loud = loud_frames(pcm, rate)
         if rate == RATE:
             first, second = partial(_by_cepstra, cepstra(pcm)), partial(_by_samples, folded(pcm))
@@ -85,7 +98,7 @@ class Ears:
             yes = look("bare")
             agreed = yes.fit(BARE)
         if not agreed.holds and not refused.holds:
-            return Evidence(yes=agreed, no=refused, seconds=seconds)
+            return Evidence(yes=agreed, no=refused, seconds=seconds, views=())
         loop, free = look("phones").score, look(_FREE)
         found = Evidence(
             yes=yes.fit(_AGREED, loop),
@@ -93,6 +106,7 @@ class Ears:
             free=free.words,
             free_ratio=free.ratio(loop),
             seconds=seconds,
+            views=(),
         )
         if not agreed.holds:
             return found
@@ -109,6 +123,22 @@ class Ears:
             rival=rival.fit(RIVALS, loop),
             free=free.words,
             free_ratio=free.ratio(loop),
+        )
+
+    def _view(self, samples: NDArray[np.float32]) -> View:
+        """What the transcriber makes of the answer."""
+        frames = self._transcriber.frames(samples)
+        begun = self._transcriber.begun(frames)
+        written = self._transcriber.texts(begun)
+        texts = [(plain(each.words), each.likely) for each in written]
+        others = [likely for words, likely in texts if words not in EVERY_ANSWER]
+        said = {word for words, _ in texts[:WRITTEN] for word in words.split()}
+        return View(
+            kinds={str(kind): likely for kind, likely in chances_of_kinds(frames).items()},
+            texts=dict.fromkeys(ANSWERS, LEAST) | self._transcriber.likelihoods(begun, self._texts),
+            text=texts[0][0] if texts else "",
+            other=max(others, default=LEAST),
+            negated=bool(NEGATIONS & said),
         )
 
     def _look(self, hear: Callable[[Decoder], None], loud: NDArray[np.bool_], search: str) -> _Look:
@@ -206,7 +236,8 @@ def _add_phrases(decoder: Decoder, name: str, phrases: Sequence[str]) -> None:
     decoder.add_fsg(name, decoder.create_fsg(name, 0, final, paths))
 
 
-def _chances() -> dict[str, float]:
+@cache
+def chances() -> dict[str, float]:
     """How likely each plain word of the dictionary is, from the big model that comes in the wheel."""
     model = NGramModel(Config(), LogMath(), get_model_path("en-us/en-us.lm.bin"))
     with Path(get_model_path("en-us/cmudict-en-us.dict")).open(encoding="utf-8") as lines:

@@ -91,7 +91,12 @@ RIVALS = tuple(
 )
 #: The same for bare answers: single words.
 BARE_RIVALS = tuple(each for each in RIVALS if " " not in each)
-#: A yes in which the free ear hears one of these is no yes.
+#: The two halves of a full answer.
+AFFIRMING = frozenset(("yes", "yeah"))
+AGREEING = frozenset(
+    ("agree", "consent", "please", "course", "fine", "sure", "okay", "absolutely", "certainly")
+)
+#: A yes in which one of these is heard is no yes.
 NEGATIONS = frozenset(
     (
         "can't", "cannot", "couldn't", "didn't", "disagree", "doesn't", "don't", "isn't", "never", "no",
@@ -99,7 +104,7 @@ NEGATIONS = frozenset(
         "won't", "wouldn't",
     )
 )  # fmt: skip
-#: And with one of these it is less of one: a question, a condition. They are short and easily misheard.
+#: Nor is one with these, where words are all that is known: a question, a condition.
 DOUBTS = frozenset(
     (
         "and", "but", "could", "did", "does", "guess", "he", "if", "might", "or", "should", "they", "we",

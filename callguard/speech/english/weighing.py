@@ -1,28 +1,28 @@
 """From evidence to what an answer was and how sure that is. Pure arithmetic.
 
-Some evidence rules an answer out whatever else there is: the grammar leaves loud sound unexplained, the free
-ear hears a "not". The rest is weighed by a logistic regression over a handful of figures, fitted to the
-training side of the generated corpus (`tests/speech/fit.py` prints the numbers that stand in `WEIGHTS`).
+Some evidence rules a yes out whatever else there is: the transcriber writes a "not", the classifier takes it
+for a refusal, or no ear has put it into words that are a yes. The rest is weighed by a logistic regression
+over a handful of figures for each kind of answer, fitted to the weighing side of the generated corpus
+(`tests/speech/fit.py` prints the numbers that stand in `WEIGHTS`).
 
-Decided 2026-11: a regression rather than one threshold on the likelihood ratio, which cannot tell "guess who"
-from "yes I do"; and nothing with more parameters, because the voices are synthetic, and what is fitted too
-closely to them is of no use to people.
+Decided 2026-11: a regression rather than one threshold on a likelihood ratio, which cannot tell "guess who"
+from "yes I do"; and figures of two recognisers that have nothing in common, because either alone is sure of
+some wrong ones ("they agree" sounds like "I agree" to one, "jazz" like "yes" to the other).
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
 
-from callguard.speech.english.evidence import Evidence, Fit
-from callguard.speech.english.phrases import BARE, DOUBTS, NEGATIONS, NO, YES
-from callguard.speech.thresholds import BARE as BARE_YES
-from callguard.speech.thresholds import HALF, NOTHING, PHRASE
-from callguard.speech.thresholds import NO as REFUSAL
+from callguard.speech.english.evidence import Evidence, Fit, View, hopeless
+from callguard.speech.english.spelling import ANSWERS, kind_of
+from callguard.speech.thresholds import BARE, HALF, NO, NOTHING, PHRASE
 
 #: Ratios and their differences are cut to this range: beyond it they tell nothing new.
 WORST, BEST = -15.0, 10.0
@@ -30,19 +30,21 @@ WORST, BEST = -15.0, 10.0
 SLOW, FAST = 8.0, 14.0
 #: Seconds of silence that an answer comes with.
 AROUND = 0.4
+#: A classifier's opinion is cut here (natural logarithm of odds): surer than that it cannot be.
+SUREST = 8.0
+#: A "not" that the transcriber may have written rules a yes out, unless the classifier is so sure of it: "I
+#: consent" is often written "I can't".
+CERTAIN = 1.5
+#: What is less sure than this was something else altogether.
+LEAST = 0.02
 #: Kind -> weight of each of `figures`, and the constant.
 WEIGHTS = Path(__file__).with_name("weights.json")
-
-#: The two halves of a full answer.
-_AFFIRMING = frozenset(("yes", "yeah"))
-_AGREEING = frozenset(
-    ("agree", "consent", "please", "course", "fine", "sure", "okay", "absolutely", "certainly")
-)
-#: Never counted, though the recogniser knows them: they soak up the beginning of something longer ("who is
+#: Answers of this kind are mistaken for each other, and it does no harm.
+_LIKE = {PHRASE: (PHRASE, HALF), HALF: (PHRASE, HALF), BARE: (BARE,), NO: (NO,)}
+_AGREED = (PHRASE, HALF, BARE)
+#: Never counted, though the strict ear knows them: they soak up the beginning of something longer ("who is
 #: this", "you must say yes, I agree").
 DOUBLED = frozenset(("yes yes", "yes yes i agree"))
-_ALL_YES = frozenset((*YES, *BARE))
-_PHRASES = {PHRASE: frozenset(YES), BARE_YES: frozenset(BARE), REFUSAL: frozenset(NO)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,73 +61,102 @@ def weigh(evidence: Evidence) -> Weighed:
 
     A refusal that is at all likely comes before a yes: when in doubt, nobody agreed.
     """
-    found = {kind: _confidence(kind, evidence) for kind in candidates(evidence)}
-    refused, agreed = found.pop(REFUSAL, 0.0), max(found.values(), default=0.0)
+    written = evidence.views[0].text if evidence.views else evidence.free
+    weighed = {kind: confidence(kind, evidence) for kind in candidates(evidence)}
+    found = {kind: sure for kind, sure in weighed.items() if sure >= LEAST}
+    refused, agreed = found.pop(NO, 0.0), max(found.values(), default=0.0)
     if refused and refused >= agreed:
-        return Weighed(kind=REFUSAL, confidence=refused, words=evidence.no.words)
+        return Weighed(kind=NO, confidence=refused, words=_said(evidence, (NO,)) or written)
     if not found:
-        return Weighed(kind=NOTHING, confidence=0.0, words=evidence.free)
-    kind = max(found, key=lambda each: found[each])
-    words = set(evidence.yes.words.split())
-    if kind == PHRASE and not (_AFFIRMING & words and _AGREEING & words):
-        kind = HALF
+        return Weighed(kind=NOTHING, confidence=0.0, words=written)
+    (kind,) = found
     # What may be a no is so much less of a yes.
-    return Weighed(kind=kind, confidence=max(0.0, agreed - refused), words=evidence.yes.words)
+    return Weighed(kind=kind, confidence=max(0.0, agreed - refused), words=_said(evidence, _LIKE[kind]))
 
 
 def candidates(evidence: Evidence) -> list[str]:
-    """The kinds that nothing rules out."""
-    found = []
-    yes, no = evidence.yes, evidence.no
-    heard = set(evidence.free.split()) | set(evidence.again.free.split())
-    if yes.holds and yes.words not in DOUBLED and not NEGATIONS & heard:
-        found.append(PHRASE if yes.words in _PHRASES[PHRASE] else BARE_YES)
-    if no.holds:
-        found.append(REFUSAL)
+    """The kinds that nothing rules out: one of a yes at most, and a no."""
+    if hopeless(evidence.views):
+        return []
+    sure = {kind: _mean(view.kinds[kind] for view in evidence.views) for kind in (*_AGREED, NO)}
+    agreed = max(_AGREED, key=lambda kind: sure[kind])
+    negated = any(view.negated for view in evidence.views)
+    refused = sure[NO] > sure[agreed] or (negated and _odds_of(agreed, evidence) < CERTAIN)
+    found = [agreed] if not refused and _said(evidence, _LIKE[agreed]) else []
+    if evidence.no.holds or negated or refused:
+        found.append(NO)
     return found
+
+
+def _odds_of(kind: str, evidence: Evidence) -> float:
+    """How sure the classifier is that it is of this kind or as good; in the worse of both views."""
+    return min(_odds(_sum(view.kinds[each] for each in _LIKE[kind])) for view in evidence.views)
 
 
 def figures(kind: str, evidence: Evidence) -> list[float]:
     """What the evidence amounts to for one kind of answer."""
-    mine, against = (evidence.no, evidence.yes) if kind == REFUSAL else (evidence.yes, evidence.no)
-    words, free = mine.words.split(), evidence.free.split()
-    margins = (
-        _cut(mine.ratio - evidence.free_ratio),
-        _ahead(mine, against),
-        _ahead(mine, evidence.rival),
-    )
-    pace = sum(map(len, words)) / max(0.2, evidence.seconds - AROUND)
-    first = [
-        _cut(mine.ratio),
-        *margins,
-        min(margins),
-        mine.uncovered,
-        SequenceMatcher(None, words, free, autojunk=False).ratio(),
-        float(evidence.free in _PHRASES[kind]),
-        float(bool(DOUBTS & set(free))),
-        max(0.0, SLOW - pace),
-        max(0.0, pace - FAST),
-        float(bool(_AFFIRMING & set(words))),
-        float(bool(_AGREEING & set(words))),
-        float(words[-2:] == ["i", "do"]),
-    ]
-    return first if kind == REFUSAL else [*first, *_second(evidence)]
+    return [*_by_sound(kind, evidence.views), *_by_grammar(kind, evidence)]
 
 
-def _second(evidence: Evidence) -> list[float]:
-    """What the other way of hearing says of a yes."""
+def _by_sound(kind: str, views: Sequence[View]) -> Iterator[float]:
+    """The transcriber's, and the classifier's on top of it: the worse view, and the mean of both."""
+    like = _LIKE[kind]
+    for opinions in (
+        [_odds(_sum(view.kinds[each] for each in like)) for view in views],
+        [_odds(view.kinds[kind]) for view in views],
+        [_sum(view.texts[each] for each in like) for view in views],
+        [_cut(_sum(view.texts[each] for each in like) - view.other) for view in views],
+        [_cut(view.texts[NO] - _sum(view.texts[each] for each in _AGREED)) for view in views],
+    ):
+        yield min(opinions)
+        yield _mean(opinions)
+    yield _mean(float(any(view.text in ANSWERS[each] for each in like)) for view in views)
+    yield _mean([float(view.negated) for view in views])
+
+
+def _by_grammar(kind: str, evidence: Evidence) -> Iterator[float]:
+    """The strict ear's and the free ear's; as bad as can be where the strict one has no such answer."""
+    mine, against = (evidence.no, evidence.yes) if kind == NO else (evidence.yes, evidence.no)
     again = evidence.again
-    if not again.yes.holds:
-        return [WORST, WORST, WORST, WORST, 0.0, 0.0, 0.0]
-    margins = (_cut(again.yes.ratio - again.free_ratio), _ahead(again.yes, again.rival))
-    return [
-        _cut(again.yes.ratio),
-        *margins,
-        min(margins),
-        1.0,
-        float(again.free in _ALL_YES),
-        float(again.yes.words == evidence.yes.words),
-    ]
+    held = mine.holds and mine.words not in DOUBLED and kind_of(mine.words) in _LIKE[kind]
+    words, free = mine.words.split(), evidence.free.split()
+    pace = sum(map(len, words)) / max(0.2, evidence.seconds - AROUND)
+    margins = (
+        [_cut(mine.ratio - evidence.free_ratio), _ahead(mine, against), _ahead(mine, evidence.rival)]
+        if held
+        else [WORST] * 3
+    )
+    seconds = (
+        [_cut(again.yes.ratio - again.free_ratio), _ahead(again.yes, again.rival)]
+        if held and again.yes.holds
+        else [WORST] * 2
+    )
+    yield float(held)
+    yield _cut(mine.ratio) if held else WORST
+    yield from margins
+    yield min(margins)
+    yield mine.uncovered if held else 1.0
+    yield from seconds
+    yield min(seconds)
+    yield float(held and again.yes.words == mine.words)
+    yield SequenceMatcher(None, words, free, autojunk=False).ratio() if held else 0.0
+    yield max(0.0, SLOW - pace) if held else 0.0
+    yield max(0.0, pace - FAST) if held else 0.0
+    yield _mean(float(view.text == mine.words) for view in evidence.views)
+
+
+def confidence(kind: str, evidence: Evidence) -> float:
+    """How sure it is that this is an answer of the kind, 0 to 1."""
+    weights = _weights()[kind]
+    total = weights[-1] + sum(w * f for w, f in zip(weights[:-1], figures(kind, evidence), strict=True))
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, total))))
+
+
+def _said(evidence: Evidence, like: Sequence[str]) -> str:
+    """The answer in words that are known; empty when none of the recognisers has any."""
+    strict = evidence.no if NO in like else evidence.yes
+    known = [strict.words if strict.holds else "", *(view.text for view in evidence.views)]
+    return next((words for words in known if any(words in ANSWERS[kind] for kind in like)), "")
 
 
 def _ahead(mine: Fit, other: Fit) -> float:
@@ -139,10 +170,22 @@ def _cut(value: float) -> float:
     return min(max(value, WORST), BEST)
 
 
-def _confidence(kind: str, evidence: Evidence) -> float:
-    weights = _weights()[kind]
-    total = weights[-1] + sum(w * f for w, f in zip(weights, figures(kind, evidence), strict=False))
-    return 1 / (1 + math.exp(-max(-50.0, min(50.0, total))))
+def _odds(likely: float) -> float:
+    """Logarithm of the odds, from that of a chance."""
+    rest = math.log(max(1e-9, -math.expm1(min(likely, -1e-9))))
+    return min(max(likely - rest, -SUREST), SUREST)
+
+
+def _sum(likely: Iterator[float]) -> float:
+    """The logarithm of the sum of chances."""
+    values = list(likely)
+    most = max(values)
+    return most + math.log(sum(math.exp(value - most) for value in values))
+
+
+def _mean(values: Iterator[float] | Sequence[float]) -> float:
+    given = list(values)
+    return sum(given) / len(given)
 
 
 @cache
