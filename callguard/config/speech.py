@@ -30,9 +30,9 @@ class Listening(Section):
     """How one language is understood."""
 
     engine: Name = POCKETSPHINX
-    phrase: Threshold = 0.75
+    phrase: Threshold = 0.8
     half: Threshold = 0.94
-    bare: Threshold = 0.93
+    bare: Threshold = 0.99
     no: Threshold = 0.5
     chosen: Words = _CHOSEN
 
