@@ -2,7 +2,7 @@
 
 Lessons are spoken by voices of their own (none of the corpus, on either side), brought to a telephone or a
 wideband leg, quiet or noisy, and turned into the transcriber's frames; then a few networks learn from them.
-Takes half an hour on two cores; needs the group ``learn`` of ``pyproject.toml``.
+Takes an hour on two cores; needs the group ``learn`` of ``pyproject.toml``.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ WIDEBAND = 0.2
 LEVELS = (None, None, None, 25.0, 20.0, 20.0, 15.0, 10.0)
 #: Seconds left around the speech.
 AROUND = (0.05, 0.4)
+#: Frames that a lesson has at most; what is longer is cut.
 LONGEST = 160
 
 #: Networks that learn from the lessons alone, and as many that learn from the pairs too and then go on.
