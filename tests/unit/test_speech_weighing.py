@@ -69,6 +69,24 @@ def test_a_clear_refusal_is_a_no() -> None:
 
 
 @pytest.mark.parametrize("word", ["not", "don't", "no", "never", "can't"])
+def test_a_yes_in_which_the_free_ear_hears_a_negation_is_none(word: str) -> None:
+    doubted = replace(AGREED, free=f"yes i {word} agree")
+    assert weigh(doubted).kind == "nothing"
+    assert meaning(doubted) is Meaning.OTHER
+
+
+@pytest.mark.parametrize("word", ["not", "don't", "no", "never", "can't"])
+def test_a_yes_in_which_the_second_look_hears_a_negation_is_none_where_the_classifier_doubts(
+    word: str,
+) -> None:
+    again = replace(AGREED.again, free=f"yes i {word} agree")
+    assert (
+        meaning(replace(AGREED, again=again, views=seen(*["yes i agree"] * 2, phrase=-0.3)))
+        is not Meaning.YES
+    )
+
+
+@pytest.mark.parametrize("word", ["not", "don't", "no", "never", "can't"])
 def test_a_yes_in_which_the_transcriber_may_have_written_a_negation_is_none(word: str) -> None:
     """Unless the classifier leaves no doubt: "I consent" is often written "I can't"."""
     written = seen("yes i agree", f"yes i {word} agree", phrase=-0.3)
@@ -98,9 +116,9 @@ def test_a_question_or_a_condition_is_no_yes(words: str) -> None:
     assert meaning(doubted) is not Meaning.YES
 
 
-def test_a_phrase_that_leaves_loud_sound_unexplained_is_less_of_one() -> None:
+def test_a_phrase_that_leaves_loud_sound_unexplained_is_none() -> None:
     partly = replace(AGREED, yes=replace(AGREED.yes, uncovered=UNCOVERED + 0.01))
-    assert weigh(partly).confidence < weigh(AGREED).confidence
+    assert weigh(partly).kind == "nothing"
 
 
 def test_what_sounds_alike_and_fits_better_is_no_yes_where_the_classifier_doubts() -> None:
@@ -115,14 +133,14 @@ def test_what_sounds_alike_and_fits_better_is_no_yes_where_the_classifier_doubts
     assert meaning(alike) is not Meaning.YES
 
 
-def test_a_refusal_that_is_as_likely_leaves_no_yes() -> None:
+def test_a_refusal_that_is_as_likely_comes_first() -> None:
     torn = replace(
         AGREED,
         no=Fit(words="i don't agree", ratio=9.0, uncovered=0.0),
         free="i don't agree",
         views=(view("i don't agree", no=-0.1), view("i do agree", phrase=-0.1)),
     )
-    assert meaning(torn) is not Meaning.YES
+    assert meaning(torn) in {Meaning.NO, Meaning.UNCLEAR}
 
 
 def test_what_the_classifier_sees_nothing_in_is_no_answer_whatever_the_strict_ear_says() -> None:
@@ -132,8 +150,7 @@ def test_what_the_classifier_sees_nothing_in_is_no_answer_whatever_the_strict_ea
 
 def test_nothing_heard_is_no_answer() -> None:
     silent = replace(AGREED, yes=NOTHING, free="", again=Again(), views=seen("", "", other=-0.01))
-    assert meaning(silent) in {Meaning.OTHER, Meaning.UNCLEAR}
-    assert weigh(silent).confidence < 0.01
+    assert meaning(silent) is Meaning.OTHER
 
 
 def test_a_doubtful_answer_is_unclear_and_says_what_was_needed() -> None:

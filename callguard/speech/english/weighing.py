@@ -1,9 +1,9 @@
 """From evidence to what an answer was and how sure that is. Pure arithmetic.
 
-Some evidence rules a yes out whatever else there is: the transcriber writes a "not", the classifier takes it
-for a refusal, or no ear has put it into words that are a yes. The rest is weighed by a logistic regression
-over a handful of figures for each kind of answer, fitted to the weighing side of the generated corpus
-(`tests/speech/fit.py` prints the numbers that stand in `WEIGHTS`).
+Some evidence rules a yes out whatever else there is: the grammar leaves loud sound unexplained, the free ear
+hears a "not", the transcriber writes one, the classifier takes it for a refusal. The rest is weighed by a
+logistic regression over a handful of figures for each kind of answer, fitted to the weighing side of the
+generated corpus (`tests/speech/fit.py` prints the numbers that stand in `WEIGHTS`).
 
 Decided 2026-11: a regression rather than one threshold on a likelihood ratio, which cannot tell "guess who"
 from "yes I do"; and figures of two recognisers that have nothing in common, because either alone is sure of
@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 
 from callguard.speech.english.evidence import Evidence, Fit, View, hopeless
+from callguard.speech.english.phrases import NEGATIONS
 from callguard.speech.english.spelling import ANSWERS, kind_of
 from callguard.speech.thresholds import BARE, HALF, NO, NOTHING, PHRASE
 
@@ -32,11 +33,9 @@ SLOW, FAST = 8.0, 14.0
 AROUND = 0.4
 #: A classifier's opinion is cut here (natural logarithm of odds): surer than that it cannot be.
 SUREST = 8.0
-#: A "not" that the transcriber may have written rules a yes out, unless the classifier is so sure of it: "I
-#: consent" is often written "I can't".
+#: A "not" that the transcriber may have written, or that was heard in the second look, rules a yes out unless
+#: the classifier is so sure of it: "I consent" is often written "I can't".
 CERTAIN = 1.5
-#: What is less sure than this was something else altogether.
-LEAST = 0.02
 #: Kind -> weight of each of `figures`, and the constant.
 WEIGHTS = Path(__file__).with_name("weights.json")
 #: Answers of this kind are mistaken for each other, and it does no harm.
@@ -62,8 +61,7 @@ def weigh(evidence: Evidence) -> Weighed:
     A refusal that is at all likely comes before a yes: when in doubt, nobody agreed.
     """
     written = evidence.views[0].text if evidence.views else evidence.free
-    weighed = {kind: confidence(kind, evidence) for kind in candidates(evidence)}
-    found = {kind: sure for kind, sure in weighed.items() if sure >= LEAST}
+    found = {kind: confidence(kind, evidence) for kind in candidates(evidence)}
     refused, agreed = found.pop(NO, 0.0), max(found.values(), default=0.0)
     if refused and refused >= agreed:
         return Weighed(kind=NO, confidence=refused, words=_said(evidence, (NO,)) or written)
@@ -81,8 +79,11 @@ def candidates(evidence: Evidence) -> list[str]:
     sure = {kind: _mean(view.kinds[kind] for view in evidence.views) for kind in (*_AGREED, NO)}
     agreed = max(_AGREED, key=lambda kind: sure[kind])
     negated = any(view.negated for view in evidence.views)
-    refused = sure[NO] > sure[agreed] or (negated and _odds_of(agreed, evidence) < CERTAIN)
-    found = [agreed] if not refused and _said(evidence, _LIKE[agreed]) else []
+    doubted = negated or NEGATIONS & set(evidence.again.free.split())
+    refused = sure[NO] > sure[agreed] or (doubted and _odds_of(agreed, evidence) < CERTAIN)
+    covered = evidence.yes.holds and evidence.yes.words not in DOUBLED
+    denied = NEGATIONS & set(evidence.free.split())
+    found = [agreed] if covered and not denied and not refused and _said(evidence, _LIKE[agreed]) else []
     if evidence.no.holds or negated or refused:
         found.append(NO)
     return found
