@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from numpy.random import Generator
 from pocketsphinx import get_model_path
@@ -94,59 +95,71 @@ REFUSALS = (
 SHARES = {Kind.PHRASE: 16, Kind.HALF: 8, Kind.BARE: 10, Kind.NO: 18, Kind.OTHER: 48}
 
 
-def lessons(count: int, chance: Generator) -> Iterator[tuple[Kind, str]]:
+Lesson: TypeAlias = tuple[Kind, str]
+
+
+def lessons(count: int, chance: Generator) -> Iterator[Lesson]:
     """So many things said."""
     kinds, shares = list(SHARES), [share / 100 for share in SHARES.values()]
     others = _Others(chance)
-    made = 0
-    while made < count:
+
+    def one(_: int) -> Lesson:
         kind = kinds[int(chance.choice(len(kinds), p=shares))]
-        words = others.some() if kind is Kind.OTHER else _answer(kind, chance)
-        if plain(words) in (_ANSWERS | _HELD_OUT if kind is Kind.OTHER else _HELD_OUT):
-            continue
-        made += 1
-        yield kind, words
+        return kind, others.some() if kind is Kind.OTHER else _answer(kind, chance)
+
+    return _so_many(count, one)
 
 
-def minimal_pairs(count: int, chance: Generator) -> Iterator[tuple[Kind, str]]:
+def minimal_pairs(count: int, chance: Generator) -> Iterator[Lesson]:
     """So many answers, two of three with one word replaced by another that sounds like it."""
     near = {
         word: _near(word) for word in ("yes", "yeah", "i", "agree", "consent", "do", "please", "sure", "fine")
     }
-    made = 0
-    while made < count:
+
+    def one(_: int) -> Lesson:
         kind = (Kind.PHRASE, Kind.HALF, Kind.HALF, Kind.BARE)[int(chance.integers(4))]
         words = _answer(kind, chance)
         parts = plain(words).split()
         places = [at for at, word in enumerate(parts) if word in near]
-        if places and chance.random() < 2 / 3:
-            at = places[int(chance.integers(len(places)))]
-            others = near[parts[at]]
-            # The commonest are the likeliest, and all come.
-            parts[at] = others[int(len(others) * chance.random() ** 2)]
-            kind, words = Kind.OTHER, " ".join(parts)
-        if plain(words) in (_ANSWERS | _HELD_OUT if kind is Kind.OTHER else _HELD_OUT):
-            continue
-        made += 1
-        yield kind, words
+        if not places or chance.random() >= 2 / 3:
+            return kind, words
+        at = places[int(chance.integers(len(places)))]
+        parts[at] = _common(near[parts[at]], chance)
+        return Kind.OTHER, " ".join(parts)
+
+    return _so_many(count, one)
 
 
-def without_pauses(count: int, chance: Generator) -> Iterator[tuple[Kind, str]]:
+def without_pauses(count: int, chance: Generator) -> Iterator[Lesson]:
     """So many answers said in one breath, every second one with another last word that sounds alike."""
     near = {
         word: _near(word) for word in ("agree", "consent", "please", "sure", "fine", "okay", "course", "do")
     }
-    made = 0
-    while made < count:
+
+    def one(made: int) -> Lesson:
         kind = (Kind.PHRASE, Kind.PHRASE, Kind.HALF)[int(chance.integers(3))]
         words = plain(_answer(kind, chance))
         first, _, last = words.rpartition(" ")
         if made % 2 and last in near and first:
-            kind, words = Kind.OTHER, f"{first} {near[last][int(len(near[last]) * chance.random() ** 2)]}"
-        if words in (_ANSWERS | _HELD_OUT if kind is Kind.OTHER else _HELD_OUT):
-            continue
-        made += 1
-        yield kind, words
+            return Kind.OTHER, f"{first} {_common(near[last], chance)}"
+        return kind, words
+
+    return _so_many(count, one)
+
+
+def _so_many(count: int, one: Callable[[int], Lesson]) -> Iterator[Lesson]:
+    """Lessons without those that are held out, and without answers that came about by chance."""
+    made = 0
+    while made < count:
+        kind, words = one(made)
+        if plain(words) not in (_ANSWERS | _HELD_OUT if kind is Kind.OTHER else _HELD_OUT):
+            made += 1
+            yield kind, words
+
+
+def _common(words: Sequence[str], chance: Generator) -> str:
+    """One of them; the first ones, which are the commonest, are the likeliest."""
+    return words[int(len(words) * chance.random() ** 2)]
 
 
 def plain(words: str) -> str:
