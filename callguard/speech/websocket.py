@@ -5,14 +5,11 @@ messages and gets JSON for each (`partial` while words are not certain, `text` w
 `{"eof" : 1}`, with these very spaces, ends it: it is answered with the last `text`, and the server closes.
 Other servers differ in names, which can be configured; that they close after the last words is what they
 have to share, because only then it is certain that no "not" is still to come.
-
-A connection carries one answer. It begins when the caller may speak, so that its set-up costs no time later.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,14 +18,8 @@ from typing import Any
 import aiohttp
 
 from callguard.speech.errors import SpeechError
-from callguard.speech.thresholds import Thresholds, judged
-from callguard.speech.verdict import Verdict, unclear
-from callguard.speech.wording import WORDINGS, kind_of
-
-#: Messages of audio that may wait for a slow server, 20 ms each: ten seconds.
-QUEUE = 500
-#: The largest message that is read: results are a few hundred bytes.
-LARGEST = 1 << 20
+from callguard.speech.remote import LARGEST, RemoteAnswer, trusted
+from callguard.speech.thresholds import Thresholds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +52,8 @@ class WebsocketEngine:
         self, server: Server, thresholds: Mapping[str, Thresholds], *, patience: float = 3.0
     ) -> None:
         self.name = server.name
-        self._server, self._thresholds, self._patience = server, dict(thresholds), patience
-        for language in self._thresholds:
-            if language.partition("-")[0] not in WORDINGS:
-                raise SpeechError(
-                    f"{server.name} cannot serve {language!r}: which words are a yes is known for "
-                    f"{', '.join(sorted(WORDINGS))} only; leave it out under speech.languages"
-                )
+        self._server, self._patience = server, patience
+        self._thresholds = trusted(server.name, thresholds)
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -92,7 +78,9 @@ class WebsocketEngine:
         )
 
 
-class _Answer:
+class _Answer(RemoteAnswer):
+    failures = (*RemoteAnswer.failures, aiohttp.ClientError)
+
     def __init__(
         self,
         session: aiohttp.ClientSession,
@@ -102,52 +90,9 @@ class _Answer:
         language: str,
         rate: int,
     ) -> None:
-        self._session, self._server, self._thresholds = session, server, thresholds
-        self._patience, self._language, self._rate = patience, language, rate
-        self._audio: asyncio.Queue[bytes | None] = asyncio.Queue(QUEUE)
-        self._overrun = self._ended = self._complete = False
-        self._texts: list[str] = []
-        self._confidences: list[float] = []
-        self._talk = asyncio.create_task(self._talked())
-
-    def feed(self, pcm: bytes | memoryview) -> None:
-        """Send it on as soon as the connection takes it."""
-        try:
-            self._audio.put_nowait(bytes(pcm))
-        except asyncio.QueueFull:
-            self._overrun = True
-
-    async def verdict(self, speech: memoryview) -> Verdict:  # noqa: ARG002 - the server has heard it already
-        """Wait for the server's last words."""
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._audio.put(None)
-                await self._talk
-            if self._overrun:
-                return unclear(
-                    "it could not take the audio in time", engine=self._server.name, language=self._language
-                )
-            text = " ".join(self._texts)
-            return judged(
-                kind=kind_of(text, self._language),
-                # The least certain word decides: "I do (not) agree" hangs on one.
-                confidence=min(self._confidences, default=0.0),
-                words=text,
-                thresholds=self._thresholds,
-                engine=self._server.name,
-                language=self._language,
-            )
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError, AttributeError) as error:
-            why = f"{self._server.name} failed: {error or type(error).__name__}"
-            return unclear(why, engine=self._server.name, language=self._language)
-
-    async def close(self) -> None:
-        """Hang up, and forget what was not sent."""
-        self._talk.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await self._talk
-        while not self._audio.empty():
-            self._audio.get_nowait()
+        self._session, self._server, self._rate = session, server, rate
+        self._ended = self._complete = False
+        super().__init__(server.name, thresholds, patience, language)
 
     async def _talked(self) -> None:
         server = self._server
@@ -185,6 +130,6 @@ class _Answer:
         self._complete = self._ended
         if not result[server.text]:
             return
-        self._texts.append(str(result[server.text]))
         words = result.get(server.words) or [result]
-        self._confidences += [float(word[server.confidence]) for word in words if server.confidence in word]
+        sure = [float(word[server.confidence]) for word in words if server.confidence in word]
+        self._heard(str(result[server.text]), sure)
