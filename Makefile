@@ -30,7 +30,7 @@ $(VENV)/.installed: pyproject.toml $(VENV)/.packages
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing callguard and its tools into $(VENV)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[age,fast,postgres,s3,speech]' --group dev >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[age,fast,grpc,postgres,s3,speech]' --group dev >&2
 	@touch $@
 
 .PHONY: install

@@ -43,6 +43,7 @@ from callguard.speech.ears import Ears, Hearing, Limits
 from callguard.speech.embedded import Pocketsphinx
 from callguard.speech.errors import SpeechError
 from callguard.speech.recogniser import Answer, Recogniser
+from callguard.speech.rpc import GrpcEngine, GrpcServer
 from callguard.speech.thresholds import Thresholds
 from callguard.speech.verdict import Meaning, Verdict
 from callguard.speech.websocket import Server, WebsocketEngine
@@ -50,6 +51,8 @@ from callguard.speech.websocket import Server, WebsocketEngine
 __all__ = [
     "Answer",
     "Ears",
+    "GrpcEngine",
+    "GrpcServer",
     "Hearing",
     "Limits",
     "Meaning",
