@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,13 +17,17 @@ _CHOSEN = "generated corpus, 2026-11, each voice left out in turn: none of its c
 
 #: Confidence from which on an answer counts. Above 1 it never does.
 Threshold = Annotated[float, Field(ge=0, le=1.01)]
-WebsocketUrl = Annotated[
+RecogniserUrl = Annotated[
     str,
     form(
-        r"wss?://[^\s/@?#]+(/[^\s#]*)?",
-        "is no address of a recogniser; write ws://HOST:PORT, without user and password in it",
+        r"wss?://[^\s/@?#]+(/[^\s#]*)?|grpcs?://([^\s/@?#:\[\]]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}",
+        "is no address of a recogniser; write ws://HOST:PORT or grpc://HOST:PORT (wss and grpcs encrypt), "
+        "without user and password in it",
     ),
 ]
+#: What only one of the two kinds of servers has.
+_OF_WEBSOCKETS = ("start", "end", "text", "words", "confidence")
+_OF_GRPC = ("protocol", "model", "codes")
 
 
 class Listening(Section):
@@ -38,15 +42,34 @@ class Listening(Section):
 
 
 class SpeechServer(Section):
-    """A recogniser behind a websocket."""
+    """A recogniser on the network, behind a websocket or gRPC."""
 
-    url: WebsocketUrl
+    url: RecogniserUrl
     start: str = '{"config": {"sample_rate": {rate}, "words": true}}'
     end: str = '{"eof" : 1}'
     text: Words = "text"
     words: Words = "result"
     confidence: Words = "conf"
+    protocol: Literal["vosk", "riva"] = "vosk"
+    model: Words | None = None
+    codes: dict[Language, Words] = Field(default_factory=dict)
     authorization: Secret | None = None
+
+    @property
+    def grpc(self) -> bool:
+        """Whether it is asked over gRPC."""
+        return self.url.startswith("grpc")
+
+    @model_validator(mode="after")
+    def _fields_go_with_the_url(self) -> SpeechServer:
+        strange, what, other = (
+            (_OF_WEBSOCKETS, "a websocket", "ws://") if self.grpc else (_OF_GRPC, "gRPC", "grpc://")
+        )
+        for name in strange:
+            default = type(self).model_fields[name].get_default(call_default_factory=True)
+            if getattr(self, name) != default:
+                raise Misplaced(f"is for {what} only; leave it out, or write {other} in url", (name,))
+        return self
 
 
 class Speech(Section):

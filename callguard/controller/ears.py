@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from callguard.config.speech import POCKETSPHINX, Listening, Speech
+from collections.abc import Mapping
+
+from callguard.config.speech import POCKETSPHINX, Listening, Speech, SpeechServer
 from callguard.speech import (
     Ears,
+    GrpcEngine,
+    GrpcServer,
     Limits,
     Pocketsphinx,
     Recogniser,
@@ -36,7 +40,7 @@ def ears_of(speech: Speech) -> Ears:
             if listening.engine == name
         }
         if trusted:
-            engines.append(WebsocketEngine(_server(speech, name), trusted, patience=speech.patience_seconds))
+            engines.append(_remote(name, speech.servers[name], trusted, speech.patience_seconds))
     limits = Limits(pause=speech.pause_seconds, patience=speech.patience_seconds + 0.5)
     return Ears(engines, limits=limits)
 
@@ -73,10 +77,19 @@ def _missing(speech: Speech, language: str, listening: Listening) -> str:
     return ""
 
 
-def _server(speech: Speech, name: str) -> Server:
-    found = speech.servers[name]
-    secret = found.authorization
-    return Server(
+def _remote(name: str, found: SpeechServer, trusted: Mapping[str, Thresholds], patience: float) -> Recogniser:
+    secret = found.authorization.get_secret_value() if found.authorization else None
+    if found.grpc:
+        rpc = GrpcServer(
+            name=name,
+            url=found.url,
+            protocol=found.protocol,
+            model=found.model or "",
+            codes=found.codes,
+            authorization=secret,
+        )
+        return GrpcEngine(rpc, trusted, patience=patience)
+    socket = Server(
         name=name,
         url=found.url,
         start=found.start,
@@ -84,5 +97,6 @@ def _server(speech: Speech, name: str) -> Server:
         text=found.text,
         words=found.words,
         confidence=found.confidence,
-        headers={"Authorization": secret.get_secret_value()} if secret else None,
+        headers={"Authorization": secret} if secret else None,
     )
+    return WebsocketEngine(socket, trusted, patience=patience)

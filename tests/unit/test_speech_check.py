@@ -17,7 +17,9 @@ from callguard.config.speech import Listening, Speech
 from callguard.controller.ears import ears_of, thresholds_of, unchecked
 from callguard.speech import Meaning, SpeechError, Thresholds, Verdict
 from callguard.speech.checks import LEAST_OTHERS, NEVER, Check, Tried, checked, kept
+from fakes.grpc_speech import FakeGrpc
 from fakes.vosk import FakeVosk
+from fakes.waiting import until
 from tests.speech.line import NARROW, telephone
 from tests.speech.voices import Utterance, Voice, heard, speak
 
@@ -115,6 +117,27 @@ def test_a_site_gets_the_engines_that_it_names() -> None:
     assert [ears.serves(each) for each in ("en", "en-GB", "fr", "de")] == [True, True, True, False]
 
 
+@pytest.mark.parametrize("protocol", ["vosk", "riva"])
+async def test_a_server_over_grpc_is_asked_as_it_is_configured(protocol: str) -> None:
+    async with FakeGrpc(protocol) as fake:
+        server = {
+            "url": fake.url,
+            "protocol": protocol,
+            "model": "telephone",
+            "codes": {"fr": "fr-CA"},
+            "authorization": "Bearer x",
+        }
+        speech = Speech.model_validate({"languages": {"fr": {"engine": "far"}}, "servers": {"far": server}})
+        ears = ears_of(speech)
+        await ears.start()
+        async with ears.listen("fr", NARROW, deadline=5.0) as hearing:
+            hearing.feed(bytes(320))
+            await until(lambda: fake.heard)
+        await ears.close()
+    assert fake.metadata[0]["authorization"] == "Bearer x"
+    assert (fake.configs[0]["model"], fake.configs[0]["language"]) == ("telephone", "fr-CA")
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
@@ -122,6 +145,13 @@ def test_a_site_gets_the_engines_that_it_names() -> None:
         ("languages: {fr: {engine: vosk}}", "there is no 'vosk' under speech.servers"),
         ("servers: {pocketsphinx: {url: 'ws://h'}}", "name the server otherwise"),
         ("servers: {vosk: {url: 'http://h'}}", "write ws://HOST:PORT"),
+        ("servers: {vosk: {url: 'grpc://h'}}", "or grpc://HOST:PORT"),
+        ("servers: {vosk: {url: 'grpc://u:p@h:1'}}", "without user and password"),
+        ("servers: {riva: {url: 'grpc://h:1', text: result}}", "text: is for a websocket only"),
+        ("servers: {riva: {url: 'grpcs://h:1', end: ''}}", "end: is for a websocket only"),
+        ("servers: {riva: {url: 'ws://h:1', protocol: riva}}", "protocol: is for gRPC only"),
+        ("servers: {riva: {url: 'wss://h:1', codes: {en: en-GB}}}", "codes: is for gRPC only"),
+        ("servers: {riva: {url: 'grpc://h:1', protocol: kaldi}}", "protocol"),
         ("languages: {en: {phrase: 1.5}}", "phrase"),
     ],
 )
