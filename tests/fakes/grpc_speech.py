@@ -61,7 +61,7 @@ class FakeGrpc:
     drops: bool = False  #: ends with an error in the middle
     leaves: bool = False  #: ends as if all were well in the middle, with words
     fails: bool = False  #: ends with an error after the last words
-    garbled: bool = False  #: answers what is no message
+    garbled: bool = False  #: answers what is no message, and waits
     tentative: str = ""  #: says this on the way, without being certain
     words: bool = True  #: gives the list of words, where it is asked for
     whole: float = 1.0  #: the confidence of all words together
@@ -110,9 +110,11 @@ class FakeGrpc:
                 # All but the last utterance become certain while audio still comes.
                 if len(waiting) > 1:
                     yield self._response(list(waiting.pop(0)), config, final=True)
-            if self.mute:
+            if self.garbled:
+                yield b"\xff"
+            if self.mute or self.garbled:
                 await asyncio.Event().wait()
-            yield b"\xff" if self.garbled else self._response(list(waiting[-1]), config, final=True)
+            yield self._response(list(waiting[-1]), config, final=True)
             if self.fails:
                 await context.abort(grpc.StatusCode.INTERNAL, "lost the last words")
         finally:

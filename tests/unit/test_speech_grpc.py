@@ -291,6 +291,17 @@ async def test_leaving_hangs_up(protocol: str) -> None:
 
 
 @BOTH
+async def test_a_server_that_cannot_be_understood_is_hung_up_on(protocol: str) -> None:
+    async with FakeGrpc(protocol, garbled=True) as fake:
+        engine = engine_for(fake)
+        await engine.start()
+        assert (await answered(engine)).meaning is Meaning.UNCLEAR
+        async with asyncio.timeout(5):
+            await fake.closed.wait()
+        await engine.close()
+
+
+@BOTH
 async def test_an_engine_that_is_closed_under_an_answer_makes_it_unclear(protocol: str) -> None:
     async with FakeGrpc(protocol, mute=True) as fake:
         engine = engine_for(fake)
