@@ -71,14 +71,30 @@ def test_even_with_open_thresholds_a_yes_has_a_phrase_that_covers_it_and_no_nega
         language="",
     )
     if verdict.meaning is Meaning.YES:
-        assert found.words in {*YES, *BARE}
-        assert evidence.yes.words in {*YES, *BARE}
-        assert evidence.yes.uncovered <= UNCOVERED
-        assert not NEGATIONS & set(evidence.free.split())
+        like = ("bare",) if found.kind == "bare" else ("phrase", "half")
+
+        def written(most: float) -> bool:
+            """An answer is at most so much less likely than what would be written, in either view."""
+            return all(
+                math.log(sum(math.exp(view.texts[kind]) for kind in like)) >= view.other - most - 1e-9
+                for view in evidence.views
+            )
+
+        def sure(chance: float) -> bool:
+            return all(sum(math.exp(view.kinds[kind]) for kind in like) > chance for view in evidence.views)
+
+        covered = evidence.yes.words in {*YES, *BARE} and evidence.yes.uncovered <= UNCOVERED
+        denied = NEGATIONS & set(evidence.free.split())
+        assert covered or not denied
+        if covered and not denied:
+            assert found.words in {*YES, *BARE}
+        else:
+            # Odds of 2.5, as a logarithm, are 0.924.
+            assert sure(0.92)
+            assert written(5.0)
         if any(view.negated for view in evidence.views):
             # Only where the classifier is sure in both views: odds of 1.5, as a logarithm, are 0.818.
-            like = ("bare",) if found.kind == "bare" else ("phrase", "half")
-            assert all(sum(math.exp(view.kinds[kind]) for kind in like) > 0.8 for view in evidence.views)
+            assert sure(0.8)
         refusal = sum(view.kinds["no"] for view in evidence.views)
         assert any(
             sum(view.kinds[kind] for view in evidence.views) >= refusal for kind in ("phrase", "half", "bare")

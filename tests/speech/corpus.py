@@ -20,10 +20,13 @@ from .sentences import (
     FOREIGN,
     NO,
     NO_HELD_OUT,
+    NO_WEIGHED,
     OTHER,
     OTHER_HELD_OUT,
+    OTHER_WEIGHED,
     TEMPTING,
     TEMPTING_HELD_OUT,
+    TEMPTING_WEIGHED,
     YES_BARE,
     YES_PHRASES,
 )
@@ -114,9 +117,9 @@ def _numbered(*, held_out: bool) -> Iterator[Clip]:
     plan: list[tuple[Kind, Sequence[str], int]] = [
         (Kind.PHRASE, YES_PHRASES, OF_YES * 2 // 3),
         (Kind.BARE, YES_BARE, OF_YES // 3),
-        (Kind.NO, NO + NO_HELD_OUT * held_out, OF_NO),
-        (Kind.TEMPTING, TEMPTING + TEMPTING_HELD_OUT * held_out, speaking // 2),
-        (Kind.OTHER, OTHER_HELD_OUT if held_out else OTHER, speaking - speaking // 2),
+        (Kind.NO, NO + (NO_HELD_OUT if held_out else NO_WEIGHED), OF_NO),
+        (Kind.TEMPTING, TEMPTING + (TEMPTING_HELD_OUT if held_out else TEMPTING_WEIGHED), speaking // 2),
+        (Kind.OTHER, OTHER_HELD_OUT if held_out else OTHER + OTHER_WEIGHED, speaking - speaking // 2),
     ]
     number = itertools.count()
     for kind, words, count in plan:

@@ -2,7 +2,8 @@
 
 Lessons are spoken by voices of their own (none of the corpus, on either side), brought to a telephone or a
 wideband leg, quiet or noisy, and turned into the transcriber's frames; then a few networks learn from them.
-Takes an hour on two cores; needs the group ``learn`` of ``pyproject.toml``.
+Takes an hour and a half on two cores; needs the group ``learn`` of ``pyproject.toml`` and, besides the
+synthesisers of the corpus, Debian's `rhvoice`, `rhvoice-english` and `libttspico-utils` (non-free).
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TypeAlias
 
 import jax
@@ -29,7 +32,7 @@ from callguard.speech.english.transcriber import WIDTH, Frames, Transcriber
 
 from . import noises
 from .corpus import corpus, crowd_of
-from .lessons import lessons, minimal_pairs, without_pauses
+from .lessons import Lesson, lessons, minimal_pairs, what_is_asked_for, without_pauses
 from .line import NARROW, NOISES, leg, silences, telephone
 from .sentences import FOREIGN
 from .voices import WIDE, cache, resampled
@@ -40,7 +43,12 @@ Net: TypeAlias = dict[str, jax.Array]
 
 #: So many things said, so many more in which one word of an answer is replaced, and so many without pauses.
 LESSONS, PAIRS, IN_ONE_BREATH = 30000, 15000, 5000
-SEED = 20261122
+#: So many of what is asked for; and said by natural voices: so many lessons, of what is asked for, and pairs.
+ASKED_FOR = 14000
+NATURALLY = (9000, 10000, 3000)
+#: The same by voices of espeak-ng with other mouths.
+STRETCHING = (4000, 8000, 3000)
+SEED, OF_NATURAL, OF_STRETCHED = 20261122, 20261123, 20261124
 #: Variants of espeak-ng that speak lessons, and its kinds of English.
 VARIANTS = (
     "m1", "m8", "Alex", "Andrea", "AnxiousAndy", "Denis", "Diogo", "Gene", "Gene2", "Henrique", "Hugo",
@@ -54,6 +62,14 @@ ENGLISH = (
     "en-us", "en-us", "en-gb", "en-029", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-rp", "en-gb-x-gbcwmd",
     "en-us-nyc",
 )  # fmt: skip
+#: Voices made from people's recordings, under licences that leave open what is done with them: flite's,
+#: RHVoice's (LGPL; its other English ones may not be used for profit) and Pico's (Apache).
+NATURAL = (
+    ("flite", "kal16"), ("rhvoice", "alan"), ("rhvoice", "bdl"), ("rhvoice", "clb"), ("pico", "en-US"),
+    ("pico", "en-GB"),
+)  # fmt: skip
+#: Their vocal tracts are made shorter or longer by so much, which makes other people of them.
+STRETCHED = (0.86, 1.16)
 #: Share of lessons that flite's voice says, that are in another language, that are no speech.
 FLITE, FOREIGN_SHARE, SOUND_SHARE = 0.12, 0.02, 0.02
 #: Share on a wideband leg; decibels of speech over noise, None for a quiet line.
@@ -64,11 +80,12 @@ AROUND = (0.05, 0.4)
 #: Frames that a lesson has at most; what is longer is cut.
 LONGEST = 160
 
-#: Networks that learn from the lessons alone, and as many that learn from the pairs too and then go on.
+#: Networks that begin with the lessons alone, and as many that begin with the pairs too.
 NETWORK_COUNT = 3
 NARROWED, INNER = 64, 64
-#: How often each goes through everything: the first ones, the others, and those when they go on.
-EPOCHS = (14, 11, 4)
+#: How often each goes through what it learns from: the first ones, the others, those when they go on; and in
+#: the end every one through all there is.
+EPOCHS = (14, 11, 4, 4)
 BATCH, RATE, DECAY, DROPPED = 256, 2e-3, 0.02, 0.2
 
 
@@ -80,22 +97,27 @@ class _Voices:
         plain = corpus(held_out=False)
         self.crowd = crowd_of(plain)
 
-    def lesson(self, task: tuple[int, str]) -> list[Frames]:
+    def lesson(self, task: tuple[int, int, str]) -> list[Frames]:
         """The frames of one lesson, in both views."""
-        number, words = task
-        chance = np.random.default_rng([SEED, number])
+        seed, number, words = task
+        chance = np.random.default_rng([seed, number])
         rate = WIDE if chance.random() < WIDEBAND else NARROW
         share = chance.random()
         if share < SOUND_SHARE:
             made = noises.sound(str(chance.choice(noises.NAMES)), chance)
             pcm = leg(made[: int(chance.uniform(0.5, 2.5) * WIDE)], rate)
         else:
-            speech = self._spoken(words, chance, foreign=share < SOUND_SHARE + FOREIGN_SHARE)
-            seed = int(chance.integers(1 << 32))
-            before = silences(np.random.default_rng(seed))[0]
+            if seed == OF_NATURAL and share >= SOUND_SHARE + FOREIGN_SHARE:
+                speech = _naturally(words, chance)
+            elif seed == OF_STRETCHED and share >= SOUND_SHARE + FOREIGN_SHARE:
+                speech = _stretched(words, chance)
+            else:
+                speech = self._spoken(words, chance, foreign=share < SOUND_SHARE + FOREIGN_SHARE)
+            line = int(chance.integers(1 << 32))
+            before = silences(np.random.default_rng(line))[0]
             snr, noise = LEVELS[int(chance.integers(len(LEVELS)))], str(chance.choice(NOISES))
             whole = telephone(
-                speech, np.random.default_rng(seed), rate=rate, snr=snr, noise=noise, crowd=self.crowd
+                speech, np.random.default_rng(line), rate=rate, snr=snr, noise=noise, crowd=self.crowd
             )
             first = before - chance.uniform(*AROUND)
             last = before + len(speech) / WIDE + chance.uniform(*AROUND)
@@ -121,9 +143,44 @@ class _Voices:
         return resampled(samples, rate, WIDE)
 
 
-def kind_of(number: int, kind: Kind) -> Kind:
+def _naturally(words: str, chance: np.random.Generator) -> Samples:
+    """By one of the natural voices, or rather by somebody whose mouth is larger or smaller."""
+    program, name = NATURAL[int(chance.integers(len(NATURAL)))]
+    longer, pace = chance.uniform(*STRETCHED), chance.uniform(0.8, 1.25)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        path, text = f"{directory}/said.wav", f"{directory}/words"
+        # What is stretched is spoken faster before.
+        pace *= longer
+        if program == "flite":
+            command = ["flite", "-voice", name, "--setf", f"duration_stretch={1 / pace:.2f}"]
+            command += ["-t", words, "-o", path]
+        elif program == "rhvoice":
+            Path(text).write_text(words + "\n", encoding="utf-8")
+            command = ["RHVoice-test", "-p", name, "-r", f"{100 * pace:.0f}", "-i", text, "-o", path]
+        else:
+            pitch = int(chance.integers(80, 130))
+            spoken = f'<pitch level="{pitch}"><speed level="{100 * pace:.0f}">{words}</speed></pitch>'
+            command = ["pico2wave", "-l", name, "-w", path, spoken]
+        subprocess.run(command, check=True, timeout=60, capture_output=True)
+        samples, rate = soundfile.read(path, dtype="float32")
+    return resampled(samples, round(rate / longer), WIDE)
+
+
+def _stretched(words: str, chance: np.random.Generator) -> Samples:
+    """By espeak-ng, and somebody whose mouth is larger or smaller."""
+    english, variant = (str(chance.choice(each)) for each in (ENGLISH, VARIANTS))
+    longer = chance.uniform(*STRETCHED)
+    pace, pitch = str(round(chance.uniform(115, 215) * longer)), str(int(chance.integers(25, 80)))
+    with tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".wav") as made:
+        command = ["espeak-ng", "-v", f"{english}+{variant}", "-s", pace, "-p", pitch, "-w", made.name, "--"]
+        subprocess.run([*command, words], check=True, timeout=60, capture_output=True)
+        samples, rate = soundfile.read(made.name, dtype="float32")
+    return resampled(samples, round(rate / longer), WIDE)
+
+
+def kind_of(seed: int, number: int, kind: Kind) -> Kind:
     """What a lesson is, once it is known whether the words were said at all."""
-    share = np.random.default_rng([SEED, number]).random(2)[1]
+    share = np.random.default_rng([seed, number]).random(2)[1]
     return Kind.OTHER if share < SOUND_SHARE + FOREIGN_SHARE else kind
 
 
@@ -135,21 +192,23 @@ def _prepare() -> None:
     _voices = _Voices()
 
 
-def _lesson(task: tuple[int, str]) -> list[Frames]:
+def _lesson(task: tuple[int, int, str]) -> list[Frames]:
     return _voices.lesson(task)
 
 
-def heard(told: list[tuple[Kind, str]]) -> Given:
+def heard(told: list[Lesson], seed: int = SEED) -> Given:
     """All these lessons; listened to once and kept beside the voices."""
-    path = cache() / f"lessons-{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]}.npz"
+    which = json.dumps(told) + {SEED: "", OF_NATURAL: "natural", OF_STRETCHED: "stretched"}[seed]
+    path = cache() / f"lessons-{hashlib.sha256(which.encode()).hexdigest()[:24]}.npz"
     if not path.exists():
         with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=_prepare) as pool:
-            found = list(pool.map(_lesson, enumerate(words for _, words in told), chunksize=50))
+            tasks = ((seed, number, words) for number, (_, words) in enumerate(told))
+            found = list(pool.map(_lesson, tasks, chunksize=50))
         lengths = np.array([len(view) for views in found for view in views])
         np.savez(path, lengths=lengths, frames=np.concatenate([view for views in found for view in views]))
     with np.load(path) as kept:
         each = np.split(kept["frames"], np.cumsum(kept["lengths"])[:-1])
-    return [kind_of(number, kind) for number, (kind, _) in enumerate(told)], [
+    return [kind_of(seed, number, kind) for number, (kind, _) in enumerate(told)], [
         each[at : at + 2] for at in range(0, len(each), 2)
     ]
 
@@ -233,16 +292,32 @@ def learnt(given: Given, seed: int, epochs: int, net: Net | None = None) -> Net:
     return net
 
 
+def every_lesson() -> Iterator[Given]:
+    """What there is to learn from: lessons, pairs, in one breath, what is asked for; other voices."""
+
+    def chance(number: int) -> np.random.Generator:
+        return np.random.default_rng(SEED + number)
+
+    yield heard(list(lessons(LESSONS, chance(0))))
+    yield heard(list(minimal_pairs(PAIRS, chance(1))))
+    yield heard(list(without_pauses(IN_ONE_BREATH, chance(2))))
+    yield heard(list(what_is_asked_for(ASKED_FOR, chance(3))))
+    for seed, (first, second, third) in ((OF_NATURAL, NATURALLY), (OF_STRETCHED, STRETCHING)):
+        many = chance(4 + seed - OF_NATURAL)
+        told = [*lessons(first, many), *what_is_asked_for(second, many), *minimal_pairs(third, many)]
+        yield heard(told, seed)
+
+
 def main() -> None:
-    """Decided 2026-11: half of the networks never hear the pairs; all six err less than either half."""
-    plain = heard(list(lessons(LESSONS, np.random.default_rng(SEED))))
-    pairs = heard(list(minimal_pairs(PAIRS, np.random.default_rng(SEED + 1))))
-    breath = heard(list(without_pauses(IN_ONE_BREATH, np.random.default_rng(SEED + 2))))
-    first, second, third = EPOCHS
-    nets = [learnt(plain, seed, first) for seed in range(NETWORK_COUNT)]
+    """Decided 2026-11: half of the networks hear the pairs late; all six err less than either half."""
+    given = list(every_lesson())
+    plain, pairs, breath = given[:3]
+    first, second, third, last = EPOCHS
+    begun_with = [learnt(plain, seed, first) for seed in range(NETWORK_COUNT)]
     for seed in range(NETWORK_COUNT):
-        net = learnt(_both(plain, pairs), seed, second)
-        nets.append(learnt(_both(plain, pairs, breath), seed, third, net))
+        net = learnt(_all(plain, pairs), seed, second)
+        begun_with.append(learnt(_all(plain, pairs, breath), seed, third, net))
+    nets = [learnt(_all(*given), at % NETWORK_COUNT, last, net) for at, net in enumerate(begun_with)]
     parts = {
         f"{number}.{name}": np.asarray(values).astype(np.float16)
         for number, net in enumerate(nets)
@@ -251,7 +326,7 @@ def main() -> None:
     np.savez_compressed(NETWORKS, **parts)
 
 
-def _both(*given: Given) -> Given:
+def _all(*given: Given) -> Given:
     return [kind for kinds, _ in given for kind in kinds], [one for _, frames in given for one in frames]
 
 

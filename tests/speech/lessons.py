@@ -2,7 +2,7 @@
 
 Made by rule, so that there is much of it: answers as people put them, the same with something before or
 after that makes them none, words that sound like the decisive ones, and common words in any order.
-Nothing that is held out in `sentences` is in it.
+Nothing is in it of what `sentences` holds out or keeps to weigh by.
 """
 
 from __future__ import annotations
@@ -36,6 +36,17 @@ HALVES = (
     "I agree to that", "yes, you can", "of course I agree", "yes, do it",
 )  # fmt: skip
 BARES = ("yes", "yeah", "yep", "yes", "yeah", "yes yes", "yes, yes", "um yes", "oh yes", "yup")
+
+#: What prompts ask for, and what people make of it most.
+CORE = (
+    (
+        Kind.PHRASE,
+        ("yes, I agree", "yes I agree", "yes I consent", "yes sure", "yes, sure", "yes I do agree"),
+    ),
+    (Kind.PHRASE, ("yes, I agree", "yes please", "yes of course", "yes that's fine", "yes, I consent")),
+    (Kind.HALF, ("I agree", "I agree", "I consent", "I consent", "yes I do", "I do agree")),
+    (Kind.BARE, ("yes", "yeah", "yep")),
+)
 
 #: What makes a yes none: after it, and before it.
 AFTER = (
@@ -130,6 +141,27 @@ def minimal_pairs(count: int, chance: Generator) -> Iterator[Lesson]:
     return _so_many(count, one)
 
 
+def what_is_asked_for(count: int, chance: Generator) -> Iterator[Lesson]:
+    """So many of the answers that prompts ask for and people give most; half of them with something wrong."""
+    others = _Others(chance)
+    near = {word: _near(word) for word in ("yes", "yeah", "i", "agree", "consent", "sure", "do", "please")}
+
+    def one(made: int) -> Lesson:
+        kind, answers = CORE[int(chance.integers(len(CORE)))]
+        words = answers[int(chance.integers(len(answers)))]
+        if made % 2:
+            return kind, words
+        parts = plain(words).split()
+        places = [at for at, word in enumerate(parts) if word in near]
+        if not places or chance.random() < 0.3:
+            return Kind.OTHER, others.some()
+        at = places[int(chance.integers(len(places)))]
+        parts[at] = _common(near[parts[at]], chance)
+        return Kind.OTHER, " ".join(parts)
+
+    return _so_many(count, one)
+
+
 def without_pauses(count: int, chance: Generator) -> Iterator[Lesson]:
     """So many answers said in one breath, every second one with another last word that sounds alike."""
     near = {
@@ -148,11 +180,15 @@ def without_pauses(count: int, chance: Generator) -> Iterator[Lesson]:
 
 
 def _so_many(count: int, one: Callable[[int], Lesson]) -> Iterator[Lesson]:
-    """Lessons without those that are held out, and without answers that came about by chance."""
+    """Lessons without what is held out, and without answers that came about by chance."""
+    kept_back = _WEIGHED | _HELD_OUT
     made = 0
     while made < count:
         kind, words = one(made)
-        if plain(words) not in (_ANSWERS | _HELD_OUT if kind is Kind.OTHER else _HELD_OUT):
+        said = plain(words)
+        if said not in (_ANSWERS | kept_back if kind is Kind.OTHER else kept_back) and _HELD_OUT.isdisjoint(
+            said.split()
+        ):
             made += 1
             yield kind, words
 
@@ -167,6 +203,10 @@ def plain(words: str) -> str:
     return re.sub(r"[^a-z' ]", "", words.lower()).strip()
 
 
+#: Said by the voices to weigh by only, and by the held-out ones only.
+_WEIGHED = frozenset(
+    map(plain, (*sentences.NO_WEIGHED, *sentences.TEMPTING_WEIGHED, *sentences.OTHER_WEIGHED))
+)
 _HELD_OUT = frozenset(
     map(plain, (*sentences.NO_HELD_OUT, *sentences.TEMPTING_HELD_OUT, *sentences.OTHER_HELD_OUT))
 )
@@ -198,7 +238,7 @@ class _Others:
         self._chance = chance
         known = sorted(chances().items(), key=lambda each: -each[1])
         said = _pronounced()
-        spoken = [(word, share) for word, share in known if word in said and word not in _HELD_OUT]
+        spoken = [(word, share) for word, share in known if word in said and word not in _WEIGHED]
         whole = sum(share for _, share in spoken[:5000])
         self._common = [word for word, _ in spoken[:5000]]
         self._shares = [share / whole for _, share in spoken[:5000]]
@@ -276,7 +316,7 @@ def _near(word: str) -> list[str]:
         other
         for other, _ in known
         if other in said
-        and other not in _HELD_OUT
+        and other not in _WEIGHED
         and 0 < _apart(said[other], said[word]) <= most
         and other not in _AS_GOOD
     ]

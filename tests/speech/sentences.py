@@ -1,8 +1,9 @@
 """What callers say when they are asked whether they may be recorded.
 
 The lists that end in HELD_OUT are said by held-out voices only, and nothing is fitted to them or chosen by
-them: words that nobody foresaw are what the engine has to be judged by. Lists that were held out once, and
-whose mistakes were looked at, stand among the others now.
+them: words that nobody foresaw are what the engine has to be judged by. Those that end in WEIGHED were held
+out once, until their mistakes were looked at; the classifier never hears them, so that what it makes of words
+that it does not know is weighed rightly.
 
 The engine's own list of phrases (`callguard.speech.english.phrases`) is not read here: a corpus that is made
 from the list would only show that the list knows itself.
@@ -68,7 +69,7 @@ NO = (
     "I say no",
 )
 
-NO_HELD_OUT = (
+NO_WEIGHED = (
     "no, you may not",
     "nah",
     "I would rather you didn't",
@@ -81,6 +82,20 @@ NO_HELD_OUT = (
     "please switch it off",
     "I'm against it",
     "yes I do mind",
+)
+
+NO_HELD_OUT = (
+    "I'd sooner not",
+    "you do not have my permission",
+    "no, leave it off",
+    "no recording for me",
+    "count me out",
+    "I decline",
+    "not if you record it",
+    "no, that I never want",
+    "that won't do",
+    "I must say no",
+    "turn that off please",
 )
 
 #: Neither: where a careless ear hears a yes. Politeness, questions, halves, the prompt's own words.
@@ -148,7 +163,7 @@ TEMPTING = (
     "yesterday I agreed with my boss",
 )
 
-TEMPTING_HELD_OUT = (
+TEMPTING_WEIGHED = (
     "I'd agree if you paid me",
     "is yes the right answer",
     "did I agree",
@@ -181,6 +196,41 @@ TEMPTING_HELD_OUT = (
     "let me ask first",
     "yes, wrong number",
     "not sure I agree",
+)
+
+TEMPTING_HELD_OUT = (
+    "I'd agree with anybody today",
+    "was that a yes",
+    "did he agree",
+    "the boss agreed",
+    "agree or not, what happens",
+    "yes, one second",
+    "yes, this is Martin",
+    "yes, what do you want",
+    "should that be a yes",
+    "I hardly agree",
+    "she consents to everything",
+    "either yes or no will do",
+    "we agree on nothing",
+    "what does agree mean",
+    "yes and when do I get through",
+    "as we agreed",
+    "a great day",
+    "I grew up here",
+    "say what",
+    "with whose consent",
+    "of course not everybody does",
+    "that's fine print",
+    "please hold",
+    "are you sure about it",
+    "okay so what now",
+    "why must I consent",
+    "my lawyer said yes",
+    "agreement number four",
+    "let me ask my wife first",
+    "yes, hello, who is it",
+    "I need to agree to what",
+    "yes, is this the bank",
 )
 
 #: Anything else one may hear on a line.
@@ -277,7 +327,7 @@ OTHER = (
     "let me get a pen",
 )
 
-OTHER_HELD_OUT = (
+OTHER_WEIGHED = (
     "the meeting was moved to Thursday",
     "I left my keys in the car",
     "which floor is the dentist on",
@@ -330,6 +380,65 @@ OTHER_HELD_OUT = (
     "eleven",
     "hey",
     "the yard",
+)
+
+OTHER_HELD_OUT = (
+    "the concert starts at nine",
+    "there's a letter for you",
+    "who left the gate open",
+    "two one eight, five five",
+    "my car is at the garage",
+    "the heating does not work",
+    "can I pay by card",
+    "it's for my mother",
+    "they live across the road",
+    "I'll call again tomorrow",
+    "room number twelve",
+    "the parcel came damaged",
+    "mind the step",
+    "the kids have football today",
+    "could I have the menu",
+    "I'm standing at the station",
+    "the shop closes at six",
+    "my name is Rebecca",
+    "the cat is on the roof",
+    "we ordered two of them",
+    "how far is the airport",
+    "is the doctor in",
+    "it is snowing again",
+    "change the channel",
+    "crest",
+    "jazzy",
+    "gesture",
+    "Agnes",
+    "igloo",
+    "ogre",
+    "beagle",
+    "eager",
+    "eagle",
+    "yearly",
+    "yoghurt",
+    "lettuce",
+    "sesame",
+    "yodel",
+    "agreeable",
+    "acreage",
+    "chestnut",
+    "Yemen",
+    "gecko",
+    "Ezra",
+    "Jessica",
+    "yields",
+    "aggrieved",
+    "Yorkshire",
+    "Fergus",
+    "jesting",
+    "espresso",
+    "Gretchen",
+    "Yankee",
+    "esquire",
+    "Ingrid",
+    "oakleaf",
 )
 
 #: Said in another language: voice of espeak-ng, words.

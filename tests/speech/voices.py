@@ -49,12 +49,14 @@ def _voices(program: str, names: str, *, held_out: bool) -> tuple[Voice, ...]:
 
 VOICES = (
     *_voices("espeak-ng", "en-us en-us+f2 en-us+m3 en-gb+f4 en-gb+m2 en-029 en-us+Andy en-gb+linda "
-             "en-us-nyc+f1", held_out=False),
-    *_voices("flite", "rms", held_out=False),
-    *_voices("espeak-ng", "en-gb en-us+m7 en-us+f5 en-gb-x-rp+f3 en-gb-scotland+m4 en-us+Annie en-gb+steph "
+             "en-us-nyc+f1 en-gb en-us+m7 en-us+f5 en-gb-x-rp+f3 en-gb-scotland+m4 en-us+Annie en-gb+steph "
              "en-gb-x-gbcwmd+m6 en-us+klatt4 en-gb-x-gbclan+Alicia en-us+marcelo en-029+sandro "
-             "en-us-nyc+Lee", held_out=True),
-    *_voices("flite", "awb slt", held_out=True),
+             "en-us-nyc+Lee en-gb-scotland+f3", held_out=False),
+    *_voices("flite", "rms awb", held_out=False),
+    *_voices("espeak-ng", "en-us+f1 en-gb+m5 en-gb-x-rp+quincy en-us+Mario en-029+steph2 "
+             "en-gb-scotland+klatt5 en-us-nyc+announcer en-gb-x-gbcwmd+iven4 en-gb-x-gbclan+Mario "
+             "en-us+steph3 en-gb-x-rp+steph3 en-gb-scotland+f1 en-us-nyc+m5", held_out=True),
+    *_voices("flite", "slt", held_out=True),
     *_voices("festival", "ked_diphone cmu_us_slt_arctic_hts", held_out=True),
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """What evidence amounts to: a yes only where nothing speaks against it."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -68,11 +69,32 @@ def test_a_clear_refusal_is_a_no() -> None:
     assert weigh(refused).words == "no i don't agree"
 
 
+#: The classifier is sure of an answer in one way of hearing it only.
+DOUBTED = (view("yes i agree"), view("yes i agree", phrase=-0.1))
+#: The other recogniser does not account for it, in one way of hearing it.
+MISWRITTEN = (
+    view("yes i agree"),
+    replace(view("yes i agreed"), texts=view("").texts | {"phrase": -5.1}, other=-0.01),
+)
+
+
 @pytest.mark.parametrize("word", ["not", "don't", "no", "never", "can't"])
-def test_a_yes_in_which_the_free_ear_hears_a_negation_is_none(word: str) -> None:
-    doubted = replace(AGREED, free=f"yes i {word} agree")
-    assert weigh(doubted).kind == "nothing"
-    assert meaning(doubted) is Meaning.OTHER
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        {"yes": NOTHING},
+        {"yes": replace(AGREED.yes, uncovered=UNCOVERED + 0.01)},
+        {"views": DOUBTED},
+        {"views": MISWRITTEN},
+        {"views": MISWRITTEN[::-1]},
+        {"views": seen("yes i can't agree", "yes i agree", phrase=-0.3)},
+    ],
+)
+def test_a_yes_in_which_the_free_ear_hears_a_negation_is_none(word: str, lacking: dict[str, Any]) -> None:
+    """It takes all the others to be at one, and sure, to outvote it: "that's fine" may sound like "not"."""
+    doubted = replace(AGREED, free=f"yes i {word} agree", **lacking)
+    assert meaning(doubted) is not Meaning.YES
+    assert weigh(doubted).kind in {"nothing", "no"}
 
 
 @pytest.mark.parametrize("word", ["not", "don't", "no", "never", "can't"])
@@ -116,9 +138,30 @@ def test_a_question_or_a_condition_is_no_yes(words: str) -> None:
     assert meaning(doubted) is not Meaning.YES
 
 
-def test_a_phrase_that_leaves_loud_sound_unexplained_is_none() -> None:
-    partly = replace(AGREED, yes=replace(AGREED.yes, uncovered=UNCOVERED + 0.01))
-    assert weigh(partly).kind == "nothing"
+PARTLY = replace(AGREED, yes=replace(AGREED.yes, uncovered=UNCOVERED + 0.01))
+
+
+def test_a_phrase_that_leaves_loud_sound_unexplained_is_less_of_one() -> None:
+    assert weigh(PARTLY).confidence < weigh(AGREED).confidence
+
+
+@pytest.mark.parametrize("likely", [-5.1, -9.0, -16.0])
+def test_it_is_none_where_the_other_recogniser_does_not_account_for_it_either(likely: float) -> None:
+    """In either of its ways of hearing it an answer is nearly as likely as what it would write."""
+    other = replace(view("yes i agree but"), texts=view("").texts | {"phrase": likely}, other=-0.01)
+    for views in ((view("yes i agree"), other), (other, view("yes i agree")), (other, other)):
+        assert weigh(replace(PARTLY, views=views)).kind == "nothing"
+
+
+def test_it_is_none_where_the_classifier_doubts() -> None:
+    for views in (DOUBTED, DOUBTED[::-1]):
+        assert weigh(replace(PARTLY, views=views)).kind == "nothing"
+
+
+@pytest.mark.parametrize("word", ["not", "don't", "no", "never", "can't"])
+def test_it_is_none_where_an_ear_hears_a_negation(word: str) -> None:
+    assert weigh(replace(PARTLY, free=f"i {word} agree")).kind == "nothing"
+    assert weigh(replace(PARTLY, yes=NOTHING, again=Again(), free=f"i {word} agree")).kind == "nothing"
 
 
 def test_what_sounds_alike_and_fits_better_is_no_yes_where_the_classifier_doubts() -> None:

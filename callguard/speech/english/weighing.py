@@ -1,9 +1,10 @@
 """From evidence to what an answer was and how sure that is. Pure arithmetic.
 
-Some evidence rules a yes out whatever else there is: the grammar leaves loud sound unexplained, the free ear
-hears a "not", the transcriber writes one, the classifier takes it for a refusal. The rest is weighed by a
-logistic regression over a handful of figures for each kind of answer, fitted to the weighing side of the
-generated corpus (`tests/speech/fit.py` prints the numbers that stand in `WEIGHTS`).
+Some evidence rules a yes out whatever else there is: the classifier takes it for a refusal; the grammar
+leaves loud sound unexplained and the free ear hears a "not"; one of them objects, and the transcriber and the
+classifier do not outvote it together. The rest is weighed by a logistic regression over a handful of figures
+for each kind of answer, fitted to the weighing side of the generated corpus (`tests/speech/fit.py` prints the
+numbers that stand in `WEIGHTS`).
 
 Decided 2026-11: a regression rather than one threshold on a likelihood ratio, which cannot tell "guess who"
 from "yes I do"; and figures of two recognisers that have nothing in common, because either alone is sure of
@@ -36,6 +37,11 @@ SUREST = 8.0
 #: A "not" that the transcriber may have written, or that was heard in the second look, rules a yes out unless
 #: the classifier is so sure of it: "I consent" is often written "I can't".
 CERTAIN = 1.5
+#: What the strict ear leaves unexplained, or the free ear hears a "not" in, the transcriber has to account
+#: for: in either view an answer of the kind is at most by so much less likely than what it would write
+#: (natural logarithm); and the classifier has to be so sure (odds of 12; for none of 733 refusals on the
+#: weighing side they are above 4).
+NEARLY, SURE = 5.0, 2.5
 #: Kind -> weight of each of `figures`, and the constant.
 WEIGHTS = Path(__file__).with_name("weights.json")
 #: Answers of this kind are mistaken for each other, and it does no harm.
@@ -69,7 +75,9 @@ def weigh(evidence: Evidence) -> Weighed:
         return Weighed(kind=NOTHING, confidence=0.0, words=written)
     (kind,) = found
     # What may be a no is so much less of a yes.
-    return Weighed(kind=kind, confidence=max(0.0, agreed - refused), words=_said(evidence, _LIKE[kind]))
+    return Weighed(
+        kind=kind, confidence=max(0.0, agreed - refused), words=_said(evidence, _LIKE[kind]) or written
+    )
 
 
 def candidates(evidence: Evidence) -> list[str]:
@@ -80,10 +88,14 @@ def candidates(evidence: Evidence) -> list[str]:
     agreed = max(_AGREED, key=lambda kind: sure[kind])
     negated = any(view.negated for view in evidence.views)
     doubted = negated or NEGATIONS & set(evidence.again.free.split())
-    refused = sure[NO] > sure[agreed] or (doubted and _odds_of(agreed, evidence) < CERTAIN)
-    covered = evidence.yes.holds and evidence.yes.words not in DOUBLED
+    odds = _odds_of(agreed, evidence)
+    refused = sure[NO] > sure[agreed] or (doubted and odds < CERTAIN)
+    covered = evidence.yes.holds and evidence.yes.words not in DOUBLED and _said(evidence, _LIKE[agreed])
     denied = NEGATIONS & set(evidence.free.split())
-    found = [agreed] if covered and not denied and not refused and _said(evidence, _LIKE[agreed]) else []
+    written = odds >= SURE and _behind(agreed, evidence.views) <= NEARLY
+    # What one of sphinx's ears objects to, the others have to account for; if both object, it is none.
+    accounted = (covered or written) if not denied else (covered and written)
+    found = [agreed] if accounted and not refused else []
     if evidence.no.holds or negated or refused:
         found.append(NO)
     return found
@@ -92,6 +104,11 @@ def candidates(evidence: Evidence) -> list[str]:
 def _odds_of(kind: str, evidence: Evidence) -> float:
     """How sure the classifier is that it is of this kind or as good; in the worse of both views."""
     return min(_odds(_sum(view.kinds[each] for each in _LIKE[kind])) for view in evidence.views)
+
+
+def _behind(kind: str, views: Sequence[View]) -> float:
+    """By how much an answer of the kind is less likely than what the transcriber would write, if anything."""
+    return max(view.other - _sum(view.texts[each] for each in _LIKE[kind]) for view in views)
 
 
 def figures(kind: str, evidence: Evidence) -> list[float]:
