@@ -2,7 +2,7 @@
 
 Lessons are spoken by voices of their own (none of the corpus, on either side), brought to a telephone or a
 wideband leg, quiet or noisy, and turned into the transcriber's frames; then a few networks learn from them.
-Takes an hour and a half on two cores; needs the group ``learn`` of ``pyproject.toml`` and, besides the
+Takes two hours on two cores; needs the group ``learn`` of ``pyproject.toml`` and, besides the
 synthesisers of the corpus, Debian's `rhvoice`, `rhvoice-english` and `libttspico-utils` (non-free).
 """
 
