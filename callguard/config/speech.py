@@ -36,7 +36,7 @@ class Listening(Section):
     engine: Name = POCKETSPHINX
     phrase: Threshold = 0.8
     half: Threshold = 0.9
-    bare: Threshold = 0.85
+    bare: Threshold = 0.95
     no: Threshold = 0.5
     chosen: Words = _CHOSEN
 
