@@ -58,7 +58,7 @@ OPEN = Thresholds(phrase=0.0, half=0.0, bare=0.0, no=0.0)
 
 
 @given(evidence=EVIDENCE)
-def test_even_with_open_thresholds_a_yes_has_a_phrase_that_covers_it_and_no_negation(
+def test_even_with_open_thresholds_all_that_an_ear_objects_to_in_a_yes_is_accounted_for(
     evidence: Evidence,
 ) -> None:
     found = weigh(evidence)

@@ -136,10 +136,8 @@ class _Voices:
                 if foreign:
                     english, words = FOREIGN[int(chance.integers(len(FOREIGN)))]
                 pace, pitch = str(int(chance.integers(115, 210))), str(int(chance.integers(25, 80)))
-                voice = ["espeak-ng", "-v", f"{english}+{variant}", "-s", pace, "-p", pitch]
-                command = [*voice, "-w", made.name, "--", words]
-            subprocess.run(command, check=True, timeout=60, capture_output=True)
-            samples, rate = soundfile.read(made.name, dtype="float32")
+                command = _espeak(f"{english}+{variant}", pace, pitch, words, made.name)
+            samples, rate = _said(command, made.name)
         return resampled(samples, rate, WIDE)
 
 
@@ -161,8 +159,7 @@ def _naturally(words: str, chance: np.random.Generator) -> Samples:
             pitch = int(chance.integers(80, 130))
             spoken = f'<pitch level="{pitch}"><speed level="{100 * pace:.0f}">{words}</speed></pitch>'
             command = ["pico2wave", "-l", name, "-w", path, spoken]
-        subprocess.run(command, check=True, timeout=60, capture_output=True)
-        samples, rate = soundfile.read(path, dtype="float32")
+        samples, rate = _said(command, path)
     return resampled(samples, round(rate / longer), WIDE)
 
 
@@ -172,10 +169,19 @@ def _stretched(words: str, chance: np.random.Generator) -> Samples:
     longer = chance.uniform(*STRETCHED)
     pace, pitch = str(round(chance.uniform(115, 215) * longer)), str(int(chance.integers(25, 80)))
     with tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".wav") as made:
-        command = ["espeak-ng", "-v", f"{english}+{variant}", "-s", pace, "-p", pitch, "-w", made.name, "--"]
-        subprocess.run([*command, words], check=True, timeout=60, capture_output=True)
-        samples, rate = soundfile.read(made.name, dtype="float32")
+        samples, rate = _said(_espeak(f"{english}+{variant}", pace, pitch, words, made.name), made.name)
     return resampled(samples, round(rate / longer), WIDE)
+
+
+def _espeak(voice: str, pace: str, pitch: str, words: str, path: str) -> list[str]:
+    return ["espeak-ng", "-v", voice, "-s", pace, "-p", pitch, "-w", path, "--", words]
+
+
+def _said(command: list[str], path: str) -> tuple[Samples, int]:
+    """The samples of what a synthesiser has put there, and their rate."""
+    subprocess.run(command, check=True, timeout=60, capture_output=True)
+    samples, rate = soundfile.read(path, dtype="float32")
+    return samples, rate
 
 
 def kind_of(seed: int, number: int, kind: Kind) -> Kind:

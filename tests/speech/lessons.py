@@ -8,7 +8,7 @@ Nothing is in it of what `sentences` holds out or keeps to weigh by.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -130,13 +130,9 @@ def minimal_pairs(count: int, chance: Generator) -> Iterator[Lesson]:
     def one(_: int) -> Lesson:
         kind = (Kind.PHRASE, Kind.HALF, Kind.HALF, Kind.BARE)[int(chance.integers(4))]
         words = _answer(kind, chance)
-        parts = plain(words).split()
-        places = [at for at, word in enumerate(parts) if word in near]
-        if not places or chance.random() >= 2 / 3:
+        if not _has_some(words, near) or chance.random() >= 2 / 3:
             return kind, words
-        at = places[int(chance.integers(len(places)))]
-        parts[at] = _common(near[parts[at]], chance)
-        return Kind.OTHER, " ".join(parts)
+        return Kind.OTHER, _misheard(words, near, chance)
 
     return _so_many(count, one)
 
@@ -151,13 +147,9 @@ def what_is_asked_for(count: int, chance: Generator) -> Iterator[Lesson]:
         words = answers[int(chance.integers(len(answers)))]
         if made % 2:
             return kind, words
-        parts = plain(words).split()
-        places = [at for at, word in enumerate(parts) if word in near]
-        if not places or chance.random() < 0.3:
+        if not _has_some(words, near) or chance.random() < 0.3:
             return Kind.OTHER, others.some()
-        at = places[int(chance.integers(len(places)))]
-        parts[at] = _common(near[parts[at]], chance)
-        return Kind.OTHER, " ".join(parts)
+        return Kind.OTHER, _misheard(words, near, chance)
 
     return _so_many(count, one)
 
@@ -191,6 +183,19 @@ def _so_many(count: int, one: Callable[[int], Lesson]) -> Iterator[Lesson]:
         ):
             made += 1
             yield kind, words
+
+
+def _has_some(words: str, near: Mapping[str, Sequence[str]]) -> bool:
+    return not near.keys().isdisjoint(plain(words).split())
+
+
+def _misheard(words: str, near: Mapping[str, Sequence[str]], chance: Generator) -> str:
+    """With one word replaced by another that sounds like it."""
+    parts = plain(words).split()
+    places = [at for at, word in enumerate(parts) if word in near]
+    at = places[int(chance.integers(len(places)))]
+    parts[at] = _common(near[parts[at]], chance)
+    return " ".join(parts)
 
 
 def _common(words: Sequence[str], chance: Generator) -> str:

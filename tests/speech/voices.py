@@ -1,8 +1,9 @@
 """Synthetic voices: espeak-ng, flite and festival, split into those to weigh by and those held out.
 
 Voices of one speaker are on one side: flite's and festival's `slt` are the same woman. The lessons of the
-classifier (`learn_answers`) are said by others again, flite's `kal16` and variants of espeak-ng that neither
-side has. Audio comes as 16 kHz samples, kept in a cache outside the checkout, because festival is slow.
+classifier (`learn_answers`) are said by others again: flite's `kal16`, RHVoice, Pico, and variants of
+espeak-ng that neither side has. Audio comes as 16 kHz samples, kept in a cache outside the checkout, because
+festival is slow.
 """
 
 from __future__ import annotations
