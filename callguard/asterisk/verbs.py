@@ -111,7 +111,8 @@ class AriVerbs(ABC):
         """Call somebody, and let the dialplan go on with whoever answers. Answered when it rings, or before.
 
         Args:
-            channel: The id of the new channel.
+            channel: The id of the new channel. Asterisk refuses one that another channel's id begins with,
+                in capitals or not (tried on 22.10.1), so ids of one kind are of one length.
             endpoint: Whom to call (``PJSIP/211``).
             extension: Where the dialplan goes on.
             context: Where that extension is.

@@ -201,7 +201,8 @@ class World(Instance):
         """
         line = line or ("trunk" if keys == "rfc4733" else f"trunk-{keys}")
         endpoint = line if transport == "udp" else f"{line}-over-tcp"
-        channel = f"call-{next(self._numbers)}"
+        # All of one length: to Asterisk (22.10.1) an id is taken as soon as a longer one begins with it.
+        channel = f"call-{next(self._numbers):06d}"
         phone = self._phone(channel, number, presses=keys)
         phone.caller_number, phone.caller_name = caller_id, caller_name
         settings = {
@@ -217,11 +218,10 @@ class World(Instance):
             query["formats"] = codec
         try:
             await self._line.ask("POST", "/channels/create", query=query, body={"variables": settings})
-        except LabError as error:
-            # The id is of our choosing: that it exists says that the order was carried out, and that a busy
-            # Asterisk let go of the connection before it answered, so that it was sent again.
-            if "unique ID already exists" not in str(error):
-                raise
+        except LabError:
+            # Not dialled yet: even where Asterisk has made it after all, nobody's telephone rings.
+            del self._phones[channel]
+            raise
         await phone.created()
         if record:
             files = "".join(

@@ -192,6 +192,22 @@ async def test_both_boot_without_a_complaint(lab: Lab) -> None:
         assert [line for line in boot.splitlines() if "WARNING" in line or "ERROR" in line] == []
 
 
+async def test_a_call_can_be_placed_while_one_goes_on_whose_number_begins_alike(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Calls placed in the same instant reach Asterisk in any order.
+    monkeypatch.setattr(lab.world, "_numbers", iter((7110, 711, 71)))
+    phones = [await lab.world.call("100") for _ in range(3)]
+    await asyncio.gather(*(phone.answered() for phone in phones))
+    assert all(phone.is_up for phone in phones)
+
+
+async def test_a_call_that_cannot_be_placed_leaves_nothing_to_hang_up(lab: Lab) -> None:
+    with pytest.raises(LabError, match="no-such-codec"):
+        await lab.world.call("100", codec="no-such-codec")
+    await lab.world.settle()
+
+
 async def test_the_dialplan_can_be_changed_while_it_runs(lab: Lab) -> None:
     await lab.pbx.load_dialplan(numbers="[lab-numbers]\nexten => 300,1,Hangup(21)\n")
     try:
