@@ -56,7 +56,7 @@ def figures(tell: Tell) -> list[dict[str, Any]]:
         tell(f"Wrongly a yes: {each.clip.words!r} by {each.clip.speaker}")
     share = 100 * len(wrong) / len(others)
     found.append(at_most(f"clean and 20 dB: false yes among {len(others)}", share, FALSE_YES, "%"))
-    wide = gathered(clips[::3], rate=WIDE, processes=PROCESSES, tell=tell)
+    wide = gathered(clips, rate=WIDE, processes=PROCESSES, tell=tell)
     rows += [("16 kHz", kind, _counted(wide, kind, thresholds)) for kind in Kind]
     found += _of_level("16 kHz", wide, thresholds, target=True, clean=True)
     found += _human(tell, thresholds)
