@@ -30,6 +30,7 @@ from callguard.cli.checks.probe import check_dialplan, check_spool_is_written, p
 from callguard.cli.checks.recorders import check_recorders
 from callguard.cli.checks.rights import check_hears, check_may
 from callguard.cli.checks.room import check_room, check_sharing
+from callguard.cli.checks.speech import check_speech
 from callguard.cli.checks.vault import check_vault
 from callguard.cli.checks.visit import Visit
 from callguard.cli.checks.voices import check_voices
@@ -93,6 +94,9 @@ async def examine(
     findings += await _in_time("vault", asyncio.to_thread(check_vault, config))
     findings += await _in_time("memory", asyncio.to_thread(check_room, config))
     findings += await _in_time("announcements", asyncio.to_thread(check_files, config))
+    if config.speech.enabled:
+        told("asking the recognisers")
+        findings += await _in_time("speech", check_speech(config))
     told("asking Asterisk")
     try:
         for connected in await asyncio.gather(

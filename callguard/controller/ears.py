@@ -21,7 +21,13 @@ from callguard.speech.checks import kept
 
 
 def ears_of(speech: Speech) -> Ears:
-    """All engines of the site, not started."""
+    """All engines of the site, not started, and what listens for them."""
+    limits = Limits(pause=speech.pause_seconds, patience=speech.patience_seconds + 0.5)
+    return Ears(engines_of(speech), limits=limits)
+
+
+def engines_of(speech: Speech) -> list[Recogniser]:
+    """The engines that the site's languages name, not started."""
     engines: list[Recogniser] = []
     for language, listening in speech.languages.items():
         if listening.engine == POCKETSPHINX:
@@ -41,8 +47,7 @@ def ears_of(speech: Speech) -> Ears:
         }
         if trusted:
             engines.append(_remote(name, speech.servers[name], trusted, speech.patience_seconds))
-    limits = Limits(pause=speech.pause_seconds, patience=speech.patience_seconds + 0.5)
-    return Ears(engines, limits=limits)
+    return engines
 
 
 def unchecked(speech: Speech) -> dict[str, str]:

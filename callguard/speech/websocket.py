@@ -100,8 +100,12 @@ class _Answer(RemoteAnswer):
         connecting = self._session.ws_connect(
             server.url, headers=server.headers, timeout=limit, max_msg_size=LARGEST
         )
-        async with asyncio.timeout(server.connect_seconds):
-            line = await connecting
+        try:
+            async with asyncio.timeout(server.connect_seconds):
+                line = await connecting
+        except aiohttp.WSServerHandshakeError as error:
+            # Its own words repeat the URL, in which a token may stand.
+            raise ValueError(f"it answers {error.status} ({error.message})") from None
         async with line:
             if server.start:
                 await line.send_str(server.start.replace("{rate}", str(self._rate)))
