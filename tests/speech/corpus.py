@@ -14,9 +14,10 @@ from callguard.lab.audio import Samples
 from callguard.speech.english.answers import Kind as Lesson
 
 from . import noises
-from .lessons import lessons
+from .lessons import LIKE_YES, lessons
 from .line import NARROW, NOISES, leg, silences, telephone
 from .sentences import (
+    ALIKE,
     FOREIGN,
     NO,
     NO_HELD_OUT,
@@ -42,6 +43,7 @@ FOREIGN_ONES = 45
 
 #: Further clips to weigh by, and where their numbers begin.
 OF_DRILL, DRILL_FROM, DRILL_SEED = 1400, 10000, 7
+ALIKE_FROM = 20000
 
 
 class Kind(StrEnum):
@@ -107,6 +109,21 @@ def drill() -> list[Clip]:
         voice, speed = voices[int(chance.integers(len(voices)))], SPEEDS[int(chance.integers(len(SPEEDS)))]
         utterance = Utterance(voice=voice, words=words, speed=speed)
         clips.append(Clip(number=number, kind=_DRILLED[kind], utterance=utterance))
+    speak(clip.utterance for clip in clips if clip.utterance)
+    return clips
+
+
+def alike() -> list[Clip]:
+    """Bare answers, and every word alone that sounds like one, by each of the voices to weigh by."""
+    voices = [voice for voice in VOICES if not voice.held_out]
+    said = (*dict.fromkeys((*LIKE_YES, *ALIKE)), *YES_BARE)
+    clips = []
+    for number, (place, at) in enumerate(
+        itertools.product(range(len(said)), range(len(voices))), start=ALIKE_FROM
+    ):
+        kind = Kind.BARE if said[place] in YES_BARE else Kind.TEMPTING
+        utterance = Utterance(voice=voices[at], words=said[place], speed=SPEEDS[(place + at) % len(SPEEDS)])
+        clips.append(Clip(number=number, kind=kind, utterance=utterance))
     speak(clip.utterance for clip in clips if clip.utterance)
     return clips
 

@@ -15,8 +15,10 @@ import numpy as np
 from callguard.speech.english.weighing import WEIGHTS, candidates, figures
 from callguard.speech.thresholds import BARE, HALF, NO, PHRASE
 
-from .corpus import Kind, corpus, drill
+from .corpus import Clip, Kind, alike, corpus, drill
 from .evidence import Heard, gathered
+from .line import NARROW
+from .voices import WIDE
 
 #: Kind of answer -> clips that are rightly taken for it; the first is what it is there for.
 RIGHT = {
@@ -28,8 +30,13 @@ RIGHT = {
 #: One clip wrongly accepted weighs as much as so many that are wrongly asked again.
 FALSE_WEIGHS = 4.0
 RIDGE = 5.0
-#: dB of speech over noise, and that every so manieth clip is used (prime to the number of voices).
-LEVELS = ((None, 1), (20.0, 3))
+#: dB of speech over noise, samples per second, and that every so manieth clip is used (prime to the number
+#: of voices).
+LINES = ((None, NARROW, 1), (20.0, NARROW, 3), (None, WIDE, 2))
+#: The same for words that sound alike: as many in noise as it takes to see what noise does to them.
+LINES_OF_ALIKE = ((None, NARROW, 1), (20.0, NARROW, 2))
+#: Not weighed by: over a telephone it is "yep", and a fit that has to tell them apart gives up both.
+SAME = "yet"
 SHOWN = (0.99, 0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 
 
@@ -48,14 +55,27 @@ def fitted(given: np.ndarray, right: np.ndarray) -> list[float]:
     return [*map(float, plain), float(weights[-1] - plain @ mean)]
 
 
-def main(processes: int) -> None:
-    plain, drilled = corpus(held_out=False), drill()
-    heard = [
+def weighed(processes: int) -> list[Heard]:
+    """The whole weighing side, listened to."""
+    plain = corpus(held_out=False)
+    sides: tuple[tuple[list[Clip], tuple[tuple[float | None, int, int], ...]], ...] = (
+        (plain, LINES),
+        (drill(), LINES),
+        (alike(), LINES_OF_ALIKE),
+    )
+    return [
         each
-        for clips in (plain, drilled)
-        for level, share in LEVELS
-        for each in gathered(clips[::share], snr=level, crowd=plain, processes=processes, tell=print)
+        for clips, lines in sides
+        for level, rate, share in lines
+        for each in gathered(
+            clips[::share], snr=level, rate=rate, crowd=plain, processes=processes, tell=print
+        )
+        if each.clip.words != SAME
     ]
+
+
+def main(processes: int) -> None:
+    heard = weighed(processes)
     kept = {}
     for kind, good in RIGHT.items():
         chosen = [each for each in heard if each.evidence and kind in candidates(each.evidence)]

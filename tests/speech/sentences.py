@@ -382,6 +382,12 @@ OTHER_WEIGHED = (
     "the yard",
 )
 
+#: One word alone that a bare yes is easily taken for, over a telephone; besides those of the lessons. Said by
+#: the voices to weigh by.
+ALIKE = (
+    "yank", "jest", "vest", "yell", "guessing", "best", "zest", "yams", "hey", "yards", "chef", "debt", "yah",
+)  # fmt: skip
+
 OTHER_HELD_OUT = (
     "the concert starts at nine",
     "there's a letter for you",

@@ -11,8 +11,8 @@ from aiohttp.test_utils import TestServer
 from callguard.cli.checks.finding import Finding, Level
 from callguard.cli.checks.speech import check_speech
 from callguard.config import Config, loads
+from callguard.controller.ears import thresholds_of
 from callguard.speech.checks import Check
-from callguard.speech.thresholds import Thresholds
 from fakes.grpc_speech import FakeGrpc
 from fakes.vosk import FakeVosk
 
@@ -127,7 +127,7 @@ async def test_a_language_that_was_never_checked_is_a_warning_until_it_was(tmp_p
         assert warned.level is Level.WARNING
         assert warned.what.startswith("fr is not listened to: near was never checked in fr")
         assert listens.level is Level.OK
-        thresholds = Thresholds(phrase=0.8, half=0.9, bare=0.95, no=0.5)
+        thresholds = thresholds_of(strict.speech.languages["fr"])
         Check(
             engine="near",
             language="fr",

@@ -39,7 +39,7 @@ SUREST = 8.0
 CERTAIN = 1.5
 #: What the strict ear leaves unexplained, or the free ear hears a "not" in, the transcriber has to account
 #: for: in either view an answer of the kind is at most by so much less likely than what it would write
-#: (natural logarithm); and the classifier has to be so sure (odds of 12; for none of 733 refusals on the
+#: (natural logarithm); and the classifier has to be so sure (odds of 12; for none of 978 refusals on the
 #: weighing side they are above 4).
 NEARLY, SURE = 5.0, 2.5
 #: Kind -> weight of each of `figures`, and the constant.
