@@ -115,6 +115,20 @@ def test_a_yes_in_which_the_transcriber_may_have_written_a_negation_is_none(word
     assert meaning(replace(AGREED, views=written)) is not Meaning.YES
 
 
+@pytest.mark.parametrize("word", ["disagree", "disagreed", "object"])
+@pytest.mark.parametrize("ear", ["free", "second look", "first view", "second view"])
+def test_whoever_is_heard_to_disagree_does_not_agree_however_sure_the_others_are(word: str, ear: str) -> None:
+    words = f"yes i {word}"
+    heard = {
+        "free": {"free": words},
+        "second look": {"again": replace(AGREED.again, free=words)},
+        "first view": {"views": seen(words, "yes i agree")},
+        "second view": {"views": seen("yes i agree", words)},
+    }
+    found = weigh(replace(AGREED, **heard[ear]))  # type: ignore[arg-type]
+    assert found.kind in {"nothing", "no"}
+
+
 @pytest.mark.parametrize("ways", [("no", "phrase"), ("no", "no")])
 def test_what_the_classifier_takes_for_a_refusal_is_no_yes(ways: tuple[str, str]) -> None:
     views = tuple(view("yes i agree", **{way: -0.01}) for way in ways)

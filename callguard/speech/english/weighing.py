@@ -1,10 +1,10 @@
 """From evidence to what an answer was and how sure that is. Pure arithmetic.
 
-Some evidence rules a yes out whatever else there is: the classifier takes it for a refusal; the grammar
-leaves loud sound unexplained and the free ear hears a "not"; one of them objects, and the transcriber and the
-classifier do not outvote it together. The rest is weighed by a logistic regression over a handful of figures
-for each kind of answer, fitted to the weighing side of the generated corpus (`tests/speech/fit.py` prints the
-numbers that stand in `WEIGHTS`).
+Some evidence rules a yes out whatever else there is: somebody is heard to disagree; the classifier takes it
+for a refusal; the grammar leaves loud sound unexplained and the free ear hears a "not"; one of them objects,
+and the transcriber and the classifier do not outvote it together. The rest is weighed by a logistic
+regression over a handful of figures for each kind of answer, fitted to the weighing side of the generated
+corpus (`tests/speech/fit.py` prints the numbers that stand in `WEIGHTS`).
 
 Decided 2026-11: a regression rather than one threshold on a likelihood ratio, which cannot tell "guess who"
 from "yes I do"; and figures of two recognisers that have nothing in common, because either alone is sure of
@@ -47,6 +47,9 @@ WEIGHTS = Path(__file__).with_name("weights.json")
 #: Answers of this kind are mistaken for each other, and it does no harm.
 _LIKE = {PHRASE: (PHRASE, HALF), HALF: (PHRASE, HALF), BARE: (BARE,), NO: (NO,)}
 _AGREED = (PHRASE, HALF, BARE)
+#: Heard by the free ear or written by the transcriber, each of these says the opposite of the yes around it
+#: ("yes, I disagree"). Unlike a "not" they are never misheard into one (none of 1,585 on the weighing side).
+OUTRIGHT = frozenset(("disagree", "disagreed", "disagrees", "object", "against"))
 #: Never counted, though the strict ear knows them: they soak up the beginning of something longer ("who is
 #: this", "you must say yes, I agree").
 DOUBLED = frozenset(("yes yes", "yes yes i agree"))
@@ -95,8 +98,10 @@ def candidates(evidence: Evidence) -> list[str]:
     written = odds >= SURE and _behind(agreed, evidence.views) <= NEARLY
     # What one of sphinx's ears objects to, the others have to account for; if both object, it is none.
     accounted = (covered or written) if not denied else (covered and written)
-    found = [agreed] if accounted and not refused else []
-    if evidence.no.holds or negated or refused:
+    heard = (evidence.free, evidence.again.free, *(view.text for view in evidence.views))
+    outright = any(OUTRIGHT & set(words.split()) for words in heard)
+    found = [agreed] if accounted and not refused and not outright else []
+    if evidence.no.holds or negated or refused or outright:
         found.append(NO)
     return found
 
