@@ -37,8 +37,8 @@ class Listening(Section):
     """How one language is understood."""
 
     engine: Name = POCKETSPHINX
-    phrase: Threshold = 0.8
-    half: Threshold = 0.9
+    phrase: Threshold = 0.75
+    half: Threshold = 0.85
     bare: Threshold = 0.75
     no: Threshold = 0.5
     chosen: Words = _CHOSEN

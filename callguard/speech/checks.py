@@ -23,7 +23,7 @@ MARGIN = 0.5
 #: A threshold that nothing reaches.
 NEVER = 1.01
 #: What is proposed where no mistake was made at all, so that an unlucky set does not throw the door open.
-LOWEST = {PHRASE: 0.6, HALF: 0.9, BARE: 0.75, NO: 0.3}
+LOWEST = {PHRASE: 0.6, HALF: 0.85, BARE: 0.75, NO: 0.3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
