@@ -385,7 +385,9 @@ def understood(call: Call, event: SpeechHeard) -> Step:
     if call.early:
         pressed = Answer(kind="key", value=call.early, at=event.at)
         return decide(call, Outcome.GRANTED, event.at, pressed)
-    ended = call.heard[-1].ended if call.heard else None
+    question = call.heard[-1] if call.heard else None
+    # Who heard half of the question may have agreed to anything.
+    ended = question.ended if question is not None and question.completely else None
     if not agreed or ended is None or event.began < ended - OVERLAP:
         return ask_again(call, event.at, Outcome.UNCLEAR, spoken.unheard)
     # Read back, with the way to take it back; so that way has to work.

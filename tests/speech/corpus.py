@@ -56,7 +56,6 @@ class Kind(StrEnum):
     OTHER = "other speech"
     FOREIGN = "another language"
     SOUND = "no speech"
-    HUMAN = "human prompt"
 
     @property
     def label(self) -> str:
