@@ -252,7 +252,7 @@ async def test_a_spoken_yes_is_read_back_recorded_and_kept_as_evidence(speaking,
     caller, other, rate = await speaking.site.recording(call.id, head=True)
     said, _ = audio.read_sln(speaking.file(YES))
     found = pieces_found(caller[: 4 * rate], said, rate)
-    # All of it, from the first sound to the last. On a machine that is out of breath Asterisk's clock may slip
+    # All of it, from the first sound to the last. On a machine out of breath Asterisk's clock may slip
     # by a frame, which spoils one piece.
     assert found[0] and found[-1] and found.count(False) <= 1, found
     assert audio.peak_level(other[: len(said)]) < -90
