@@ -94,9 +94,8 @@ async def examine(
     findings += await _in_time("vault", asyncio.to_thread(check_vault, config))
     findings += await _in_time("memory", asyncio.to_thread(check_room, config))
     findings += await _in_time("announcements", asyncio.to_thread(check_files, config))
-    if config.speech.enabled:
-        told("asking the recognisers")
-        findings += await _in_time("speech", check_speech(config))
+    told("asking the recognisers")
+    findings += await _in_time("speech", check_speech(config))
     told("asking Asterisk")
     try:
         for connected in await asyncio.gather(

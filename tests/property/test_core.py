@@ -29,7 +29,6 @@ from callguard.consent import (
     Outcome,
     Party,
     Plan,
-    Prompt,
     State,
     advance,
     replay,
@@ -39,18 +38,14 @@ from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.call import DIALOGUE
 from callguard.consent.machine import HEARD, OVERLAP
-from callguard.consent.words import Basis, ConsentEntry, Meaning, Spoken
+from callguard.consent.words import ConsentEntry, Meaning, Spoken
+from plans import BASIS, prompt
 
 EVENTS = int(os.environ.get("CALLGUARD_CORE_EVENTS", "60000"))
 STEPS = 100
 EVENTS_A_RUN = 65  # of a hundred steps some pass without an event
 
-BASIS = Basis(jurisdictions=("ZZ",), rule="all-party", table="test")
 WHO = st.sampled_from(["agent", "second", "third"])
-
-
-def prompt(name):
-    return Prompt(name=name, language="en", media=(f"sound:{name}",), sha256="0" * 64, seconds=2.0)
 
 
 maybe = st.sampled_from([None, "x"])

@@ -15,7 +15,7 @@ import numpy as np
 from callguard.speech.english.weighing import WEIGHTS, candidates, figures
 from callguard.speech.thresholds import BARE, HALF, NO, PHRASE
 
-from .corpus import Clip, Kind, alike, corpus, drill
+from .corpus import Kind, alike, corpus, drill
 from .evidence import Heard, gathered
 from .line import NARROW
 from .voices import WIDE
@@ -58,11 +58,7 @@ def fitted(given: np.ndarray, right: np.ndarray) -> list[float]:
 def weighed(processes: int) -> list[Heard]:
     """The whole weighing side, listened to."""
     plain = corpus(held_out=False)
-    sides: tuple[tuple[list[Clip], tuple[tuple[float | None, int, int], ...]], ...] = (
-        (plain, LINES),
-        (drill(), LINES),
-        (alike(), LINES_OF_ALIKE),
-    )
+    sides = ((plain, LINES), (drill(), LINES), (alike(), LINES_OF_ALIKE))
     return [
         each
         for clips, lines in sides

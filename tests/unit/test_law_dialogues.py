@@ -6,13 +6,14 @@ import pytest
 
 from callguard.cli.explaining import explanation
 from callguard.config import loads
-from callguard.consent import Call, Outcome, Party, Plan, Prompt, advance
+from callguard.consent import Call, Outcome, Party, Plan, advance
 from callguard.consent import Form as CoreForm
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.controller.planning import basis_of
 from callguard.controller.terms import terms_of
 from callguard.law import Flag, Form, PartyFacts, admit, demands, load_table, rule_for
+from plans import prompt
 from rules import proves
 
 TABLE = load_table()
@@ -29,10 +30,6 @@ WORDS = {"en": "check the quality", "fr": "qualité", "es": "calidad", "de": "Se
 
 def ruling_of(code):
     return rule_for(TABLE, [PartyFacts(role="caller", record=code)])
-
-
-def prompt(name):
-    return Prompt(name=name, language="en", media=(f"sound:{name}",), sha256="0" * 64, seconds=2.0)
 
 
 def plan_of(code):
@@ -193,9 +190,9 @@ def test_the_announcement_says_who_records_what_for_and_what_else_the_law_wants(
     plan, ruling = said[code], ruling_of(code)
     announced = [prompt for prompt in plan["prompts"] if prompt["name"] == "announcement"]
     assert announced
-    for prompt in announced:
-        assert "Acme" in prompt["text"]
-        assert WORDS[prompt["language"]] in prompt["text"]
+    for told in announced:
+        assert "Acme" in told["text"]
+        assert WORDS[told["language"]] in told["text"]
         if Flag.STATE_RETENTION in ruling.flags:
             # The queue's thirty days, or what the law makes of them.
             kept = admit(TABLE, ruling, terms_of(CONFIG, "sales")).retention_days

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from callguard.consent import Call, Form, Outcome, Party, Plan, Prompt, State, advance
+from callguard.consent import Call, Form, Outcome, Party, Plan, State, advance
 from callguard.consent import actions as do
 from callguard.consent import events as ev
 from callguard.consent.machine import OVERLAP
-from callguard.consent.words import Basis, Meaning, Spoken
-
-
-def prompt(name: str) -> Prompt:
-    return Prompt(name=name, language="en", media=(f"sound:{name}",), sha256="0" * 64, seconds=2.0)
-
+from callguard.consent.words import Meaning, Spoken
+from plans import BASIS, prompt
 
 PLAN = Plan(
     form=Form.EXPLICIT,
-    basis=Basis(jurisdictions=("ZZ",), rule="all-party", table="test"),
+    basis=BASIS,
     recorded_queue="sales",
     unrecorded_queue="open",
     announcement=prompt("announcement"),
