@@ -196,7 +196,7 @@ def test_the_announcement_says_who_records_what_for_and_what_else_the_law_wants(
         if Flag.STATE_RETENTION in ruling.flags:
             # The queue's thirty days, or what the law makes of them.
             kept = admit(TABLE, ruling, terms_of(CONFIG, "sales")).retention_days
-            assert str(kept) in prompt["text"]
+            assert str(kept) in told["text"]
 
 
 @pytest.mark.parametrize("code", CODES)
